@@ -1,0 +1,145 @@
+"""lower: a tape as a pure JAX function."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from ..errors import RuleError, ShapeError, UnsupportedError
+from ..primitives.arithmetic import where
+from ..primitives.structure import backward
+from ..tape import Step, Tape, Var
+from .plan import Region, backward_parts, plan_tape
+from .rules import RULES
+
+__all__ = ["lower", "lower_flat"]
+
+Env = dict[Any, Any]
+
+
+def lower(tape: Tape) -> Callable[..., Any]:
+    """The pure JAX function of the tape's inputs, in order, that computes its outputs.
+
+    Returns one array if the recorded function returned one tensor and changed nothing, else a tuple of the tape's
+    outputs (results, then new values of written inputs, then new gradients). `jax.jit`, `grad`, `vjp`, `jvp`, `vmap`
+    and `jax.export` all take it. It works in the dtypes recorded, whatever `jax_enable_x64` says; to hand it 64-bit
+    floats through another transformation, call that under `jax.enable_x64(True)`.
+
+    Raises ShapeError (a RuntimeError) for inputs of other shapes or dtypes than recorded.
+    """
+    flat = lower_flat(tape)
+    single = tape.results == 1 and len(tape.outputs) == 1 and (tape.structure is None or tape.structure.kind is None)
+
+    @functools.wraps(flat)
+    def program(*inputs: Any) -> Any:
+        outputs = flat(*inputs)
+        return outputs[0] if single else outputs
+
+    return program
+
+
+def lower_flat(tape: Tape) -> Callable[..., tuple[Any, ...]]:
+    """As `lower`, always returning the tuple of the tape's outputs."""
+    actions = plan_tape(tape)
+
+    def program(*inputs: Any) -> tuple[Any, ...]:
+        with jax.enable_x64(True):
+            env: Env = dict(zip(tape.inputs, _checked_inputs(tape, inputs), strict=True))
+            evaluate(actions, env)
+            return tuple([env[var] for var in tape.outputs])
+
+    program.__name__ = program.__qualname__ = tape.name if tape.name.isidentifier() else "program"
+    program.__doc__ = f"Lowered from the tape of {tape.name}."
+    return program
+
+
+def _checked_inputs(tape: Tape, inputs: Sequence[Any]) -> list[Any]:
+    if len(inputs) != len(tape.inputs):
+        raise TypeError(f"{tape.name}: the tape has {len(tape.inputs)} inputs, got {len(inputs)}")
+    arrays = []
+    for position, (x, var) in enumerate(zip(inputs, tape.inputs, strict=True)):
+        array = jnp.asarray(x)
+        if array.dtype != var.dtype and array.dtype.kind in "iu" and var.dtype.kind in "iu":
+            array = array.astype(var.dtype)  # without x64, transformations outside hand int64 over as int32
+        if array.shape != var.shape or array.dtype != var.dtype:
+            raise ShapeError(
+                f"{tape.name}: input {position} was recorded as {var.dtype}{list(var.shape)}, "
+                f"got {array.dtype}{list(array.shape)}"
+                + ("; call under jax.enable_x64(True)" if var.dtype.itemsize > array.dtype.itemsize else "")
+            )
+        arrays.append(array)
+    return arrays
+
+
+def evaluate(actions: Sequence[Step | Region], env: Env) -> None:
+    """Evaluate the actions in order, adding their values to `env`."""
+    for action in actions:
+        if isinstance(action, Region):
+            _run_region(action, env)
+        elif action.prim is backward:
+            _pull(action, env)
+        else:
+            _run_step(action, env)
+
+
+def _run_step(step: Step, env: Env) -> None:
+    rule = RULES.get(step.prim)
+    if rule is None:
+        raise UnsupportedError(f"{step.prim.name}: no lowering rule")
+    operands = [env[v] if isinstance(v, Var) else _literal(v, i, step) for i, v in enumerate(step.inputs)]
+    with jax.named_scope(_scope(step)):
+        value = rule(*operands, **step.params)
+    (out,) = step.outputs
+    if value.shape != out.shape or value.dtype != out.dtype:
+        raise RuleError(
+            f"the lowering of {step.prim.name} gave {value.dtype}{list(value.shape)}, the tape has "
+            f"{out.dtype}{list(out.shape)}"
+        )
+    env[out] = value
+
+
+def _literal(value: Any, position: int, step: Step) -> Any:
+    """A Python scalar operand as an array beside the others."""
+    shape = step.outputs[0].shape
+    if step.prim is where and position == 0:
+        return lax.full(shape, value, np.bool_)
+    others = [v.dtype for i, v in enumerate(step.inputs) if isinstance(v, Var) and not (step.prim is where and i == 0)]
+    return lax.full(shape, value, others[0] if others else step.outputs[0].dtype)
+
+
+def _scope(step: Step) -> str:
+    """The user's line, as a name that profilers show."""
+    source = step.source
+    return step.prim.name if source is None else f"{os.path.basename(source.filename)}:{source.line}"
+
+
+def _run_region(region: Region, env: Env) -> None:
+    """Evaluate the region under `jax.vjp`; the pullback waits in `env` for the backward step."""
+    leaves = tuple(dict.fromkeys(region.leaves))
+
+    def function(*values: Any) -> tuple[list[Any], list[Any]]:
+        inner = {**env, **dict(zip(leaves, values, strict=True))}
+        evaluate(region.actions, inner)
+        return [inner[var] for var in region.roots], [inner[var] for var in region.exports]
+
+    roots, pull, exported = jax.vjp(function, *[env[leaf] for leaf in leaves], has_aux=True)
+    env.update(zip(region.exports, exported, strict=True))
+    env.update(zip(region.roots, roots, strict=True))
+    env[region.target] = pull, leaves
+
+
+def _pull(step: Step, env: Env) -> None:
+    """The backward step: PyTorch's cotangents are the conjugates of JAX's."""
+    _, cotangents, leaves = backward_parts(step)
+    pull, order = env[step]
+    grads = dict(zip(order, pull([jnp.conj(env[c]) for c in cotangents]), strict=True))
+    for leaf, out in zip(leaves, step.outputs, strict=True):
+        g = jnp.conj(grads[leaf])
+        env[out] = g if out.requires_grad else lax.stop_gradient(g)

@@ -1,0 +1,196 @@
+"""`backward` and `grad`: what users call to run the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import engine
+from ..dtypes import from_numpy_dtype
+from ..errors import NotDifferentiableError, ShapeError
+from ..ops.common import cast_to, dtype_of
+from ..ops.creation import ones_like
+from ..tape import AccumulateGrad, TensorBase, edge_of, state, wrap
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["backward", "grad"]
+
+Tensors = Any  # a tensor or a sequence of tensors
+
+
+def backward(
+    tensors: Tensors,
+    grad_tensors: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensors | None = None,
+) -> None:
+    """Add the gradients of `tensors` to the `.grad` of the leaves they depend on (of `inputs` only, if given).
+
+    Args:
+        tensors: the roots; a scalar needs no cotangent.
+        grad_tensors: one cotangent per root, of its shape; None for scalars.
+        retain_graph: keep what the nodes saved, to run them again; by default kept only with `create_graph`.
+        create_graph: record the gradients' own graph, for gradients of any order.
+        inputs: leaves; the others are left alone.
+
+    Raises RuntimeError if a root does not require grad, a cotangent is missing or has another shape, or the graph was
+    freed by an earlier backward.
+    """
+    roots = _listed(tensors)
+    seeds = _seeds(roots, _listed(grad_tensors, len(roots)))
+    retain = create_graph if retain_graph is None else retain_graph
+    edges = [edge_of(root) for root in roots]
+    if inputs is None and state.recorder is None:
+        engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
+        return
+    leaves = _leaves(edges) if inputs is None else [_leaf_input(x) for x in _listed(inputs)]
+    targets = [edge_of(leaf) for leaf in leaves]
+    found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
+    for leaf, g in zip(leaves, _recorded(roots, seeds, leaves, found), strict=True):
+        if g is not None:
+            _accumulate(leaf, g, create_graph)
+
+
+def _leaf_input(x: TensorBase) -> TensorBase:
+    if not x._requires_grad:
+        raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
+    if x._node is not None:
+        raise NotDifferentiableError(
+            "backward(inputs=...): expected leaf tensors, got one with a grad_fn; use autograd.grad for those"
+        )
+    return x
+
+
+def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
+    """Add a gradient to a leaf, as recorded operations."""
+    held = leaf._grad
+    if held is None:
+        leaf._grad = g
+    elif create_graph:
+        leaf._grad = held + g
+    else:
+        enabled, state.grad_enabled = state.grad_enabled, False
+        try:
+            held += g
+        finally:
+            state.grad_enabled = enabled
+
+
+def _leaves(edges: Sequence[tuple[Any, int]]) -> list[TensorBase]:
+    """The leaves that can be reached from the edges, in the order they were first used."""
+    seen = {node for node, _ in edges}
+    stack = list(seen)
+    while stack:
+        for node, _ in stack.pop().edges:
+            if node is not None and node not in seen:
+                seen.add(node)
+                stack.append(node)
+    ends = sorted((node for node in seen if isinstance(node, AccumulateGrad)), key=lambda node: node.sequence)
+    return [node.variable for node in ends]
+
+
+def grad(
+    outputs: Tensors,
+    inputs: Tensors,
+    grad_outputs: Tensors | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of `outputs` with respect to `inputs` (leaves or not), as a tuple; no `.grad` changes.
+
+    Arguments as `backward`; an input the outputs do not depend on gives None with `allow_unused`, else RuntimeError.
+    """
+    roots, wanted = _listed(outputs), _listed(inputs)
+    for x in wanted:
+        if not x._requires_grad:
+            raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
+    seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
+    found = engine.run(
+        [edge_of(root) for root in roots],
+        seeds,
+        retain_graph=create_graph if retain_graph is None else retain_graph,
+        create_graph=create_graph,
+        targets=[edge_of(x) for x in wanted],
+    )
+    if not allow_unused and any(g is None for g in found):
+        raise NotDifferentiableError(
+            "One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior."
+        )
+    return tuple(_recorded(roots, seeds, wanted, found))
+
+
+def _recorded(
+    roots: Sequence[TensorBase], seeds: Sequence[TensorBase], wanted: Sequence[TensorBase], found: Sequence[Any]
+) -> list[Any]:
+    """The gradients as tensors of their own memory; told to the recorder as one step."""
+    grads = [
+        None if g is None else g if isinstance(g, TensorBase) else wrap(np.array(g))
+        for g in found
+    ]  # fmt: skip
+    recorder = state.recorder
+    if recorder is not None:
+        reached = [i for i, g in enumerate(grads) if g is not None]
+        distinct = {id(grads[i]): i for i in reached}
+        for i in reached:  # two inputs may be given the very same tensor
+            if distinct[id(grads[i])] != i:
+                grads[i] = wrap(grads[i]._array)
+        recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
+    return grads
+
+
+def _listed(tensors: Any, count: int | None = None) -> list[Any]:
+    """A tensor or a sequence of them as a list; None as `count` Nones."""
+    if tensors is None:
+        return [None] * (count or 0)
+    listed = [tensors] if isinstance(tensors, TensorBase) else list(tensors)
+    if count is not None and len(listed) != count:
+        raise NotDifferentiableError(f"got {count} tensors and {len(listed)} gradients")
+    return listed
+
+
+def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> list[Tensor]:
+    """The cotangent of each root, checked; ones for scalars."""
+    seeds = []
+    for position, (root, seed) in enumerate(zip(roots, given, strict=True)):
+        if not isinstance(root, TensorBase):
+            raise TypeError(f"backward: expected tensors to differentiate, got {type(root).__name__}")
+        if edge_of(root)[0] is None:
+            raise NotDifferentiableError(
+                f"element {position} of tensors does not require grad and does not have a grad_fn"
+            )
+        seeds.append(_implicit(root) if seed is None else _checked(root, seed, position))
+    return seeds
+
+
+def _implicit(root: Any) -> Tensor:
+    if root._array.size != 1:
+        raise ShapeError("grad can be implicitly created only for scalar outputs")
+    if root._array.dtype.kind == "c":
+        raise NotDifferentiableError(
+            f"grad can be implicitly created only for real scalar outputs but got {from_numpy_dtype(root._array.dtype)}"
+        )
+    return ones_like(root) if state.recorder is not None else wrap(np.full(root._array.shape, 1, root._array.dtype))
+
+
+def _checked(root: Any, seed: Any, position: int) -> Tensor:
+    if not isinstance(seed, TensorBase):
+        raise TypeError(f"gradients can be either Tensors or None, but got {type(seed).__name__}")
+    if seed._array.shape != root._array.shape:
+        raise ShapeError(
+            f"Mismatch in shape: grad_output[{position}] has a shape of torch.Size({list(seed._array.shape)}) and "
+            f"output[{position}] has a shape of torch.Size({list(root._array.shape)})."
+        )
+    if (seed._array.dtype.kind == "c") != (root._array.dtype.kind == "c"):
+        raise NotDifferentiableError(
+            "For complex Tensors, both grad_output and output are required to have the same dtype. Mismatch in dtype: "
+            f"grad_output[{position}] has a dtype of {dtype_of(seed)} and output[{position}] has a dtype of "
+            f"{dtype_of(root)}."
+        )
+    return cast_to(seed, dtype_of(root))  # type: ignore[arg-type]

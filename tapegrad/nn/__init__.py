@@ -1,0 +1,5 @@
+"""Neural networks: functions so far."""
+
+from . import functional
+
+__all__ = ["functional"]

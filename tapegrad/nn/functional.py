@@ -1,0 +1,204 @@
+"""Activations and losses."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import ShapeError, TapegradError
+from ..ops.common import broadcast_shapes, dtype_of, require_tensor, to_floating, unary
+from ..ops.elementwise import ne, relu, sigmoid, tanh, where
+from ..ops.indexing import gather
+from ..ops.linalg import matmul
+from ..ops.reductions import log_softmax, mean, softmax
+from ..ops.reductions import sum as sum_
+from ..ops.shaping import squeeze, unsqueeze
+from ..primitives import analytic
+from ..tape import renamed
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "cross_entropy", "gelu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "sigmoid", "softmax", "softplus",
+    "tanh",
+]  # fmt: skip
+
+
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:  # noqa: A002
+    """`log(1 + exp(beta x)) / beta`, and `x` itself where `beta x > threshold`."""
+    if require_tensor("softplus", input)._array.dtype.kind in "biu":
+        raise TapegradError(f'"softplus" not implemented for {dtype_of(input)}: expected a floating dtype')
+    return unary(analytic.softplus, input, beta=float(beta), threshold=float(threshold))
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:  # noqa: A002
+    """`x` times the standard normal distribution function of `x`, or its tanh approximation.
+
+    Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415.
+    """
+    x = to_floating(require_tensor("gelu", input))
+    if approximate == "none":
+        return unary(analytic.gelu, x)
+    if approximate != "tanh":
+        raise TapegradError("approximate argument must be either none or tanh.")
+    inner = math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)
+    return renamed("GeluBackward0", 0.5 * x * (1 + tanh(inner)))
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+    """`input @ weight.T + bias`: (*, in) and (out, in) and (out,) give (*, out)."""
+    out = matmul(input, weight.t())
+    return out if bias is None else out + bias
+
+
+def _reduced(loss: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return sum_(loss)
+    if reduction == "mean":
+        return mean(loss)
+    raise ValueError(f"{reduction} is not a valid value for reduction: expected 'none', 'mean' or 'sum'")
+
+
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:  # noqa: A002
+    """The squared difference, averaged over all elements."""
+    broadcast_shapes([require_tensor("mse_loss", input)._array.shape, require_tensor("mse_loss", target, 2)._array.shape])
+    difference = input - target
+    return renamed("MseLossBackward0", _reduced(difference * difference, reduction))
+
+
+def nll_loss(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability of the target class.
+
+    Args:
+        input: log-probabilities, shape (classes,), (n, classes) or (n, classes, d1, ...).
+        target: int64 class numbers, of that shape without the classes.
+        weight: one factor per class, shape (classes,); the mean is then the weighted one.
+        ignore_index: a target to leave out.
+        reduction: "mean", "sum" or "none".
+
+    Raises RuntimeError for shapes or dtypes that do not fit, IndexError for a target that is no class.
+    """
+    axis = 1 if input._array.ndim > 1 else 0
+    classes = _check_targets(input, target, axis, ignore_index)
+    ignored = target == ignore_index
+    safe = where(ignored, 0, target) if 0 <= ignore_index < classes or _any(target, ignore_index) else target
+    picked = -squeeze(gather(input, axis, unsqueeze(safe, axis)), axis)
+    kept = ne(target, ignore_index)
+    factor = None if weight is None else weight[safe]
+    if factor is not None:
+        picked = picked * factor
+    if safe is target and factor is None:
+        return renamed("NllLossBackward0", _reduced(picked, reduction))
+    picked = where(kept, picked, 0.0)
+    if reduction != "mean":
+        return renamed("NllLossBackward0", _reduced(picked, reduction))
+    total = sum_(kept.to(dtype_of(input)) if factor is None else where(kept, factor, 0.0))
+    return renamed("NllLossBackward0", sum_(picked) / total)
+
+
+def _any(target: Tensor, ignore_index: int) -> bool:
+    """Whether a target is to be ignored; while recording, always, so that no value decides the program."""
+    from ..tape import is_recording
+
+    return is_recording() or bool((target._array == ignore_index).any())
+
+
+def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) -> int:  # noqa: A002
+    """Refuse targets that do not fit; returns the number of classes."""
+    shape, wanted = require_tensor("nll_loss", input)._array.shape, require_tensor("nll_loss", target, 2)._array.shape
+    if not shape:
+        raise ShapeError("nll_loss(): input must have at least one dimension")
+    if target._array.dtype != np.int64:
+        raise TapegradError(f"nll_loss(): expected target of dtype {dtypes.int64}, but got {dtype_of(target)}")
+    if len(wanted) == len(shape) - 1 and axis == 1 and wanted and wanted[0] != shape[0]:
+        raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({wanted[0]}).")
+    if wanted != (*shape[:axis], *shape[axis + 1 :]):
+        raise ShapeError(
+            f"nll_loss(): expected target of shape {list((*shape[:axis], *shape[axis + 1 :]))} for input of shape "
+            f"{list(shape)}, got {list(wanted)}"
+        )
+    values = target._array
+    bad = (values != ignore_index) & ((values < 0) | (values >= shape[axis]))
+    if bad.any():
+        raise IndexError(f"Target {int(values[bad].flat[0])} is out of bounds.")
+    return shape[axis]
+
+
+def cross_entropy(
+    input: Tensor,  # noqa: A002
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """`nll_loss` of the log-softmax of `input` (logits), or the cross entropy with target probabilities.
+
+    Targets are int64 class numbers, or floating probabilities of the shape of `input`. Arguments as `nll_loss`.
+    """
+    axis = 1 if require_tensor("cross_entropy", input)._array.ndim > 1 else 0
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise TapegradError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    logs = log_softmax(input, axis)
+    if require_tensor("cross_entropy", target, 2)._array.shape == input._array.shape and target._array.dtype.kind not in "biu":
+        return _soft_cross_entropy(logs, target, axis, weight, reduction, label_smoothing)
+    if label_smoothing:
+        return _smoothed_cross_entropy(logs, target, axis, weight, ignore_index, reduction, label_smoothing)
+    return nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
+
+
+def _per_class(weight: Tensor, logs: Tensor, axis: int) -> Tensor:
+    shape: list[Any] = [1] * logs._array.ndim
+    shape[axis] = -1
+    return weight.reshape(shape)
+
+
+def _soft_cross_entropy(
+    logs: Tensor, target: Tensor, axis: int, weight: Tensor | None, reduction: str, smoothing: float
+) -> Tensor:
+    classes = logs._array.shape[axis]
+    if smoothing:
+        target = target * (1 - smoothing) + smoothing / classes
+    terms = logs * target if weight is None else logs * target * _per_class(weight, logs, axis)
+    loss = -sum_(terms, axis)
+    if reduction != "mean":
+        return _reduced(loss, reduction)
+    return sum_(loss) / max(loss._array.size, 1) if loss._array.ndim else loss
+
+
+def _smoothed_cross_entropy(
+    logs: Tensor,
+    target: Tensor,
+    axis: int,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    smoothing: float,
+) -> Tensor:
+    """(1 - s) times the loss of the target plus s times the mean loss of all classes."""
+    hard = nll_loss(logs, target, weight, ignore_index=ignore_index, reduction=reduction)
+    weighted = logs if weight is None else logs * _per_class(weight, logs, axis)
+    kept = ne(target, ignore_index)
+    smooth = where(kept, -sum_(weighted, axis), 0.0)
+    if reduction == "mean":
+        counted = kept.to(dtype_of(logs))
+        if weight is not None:
+            counted = where(kept, weight[where(kept, target, 0)], 0.0)
+        smooth = sum_(smooth) / sum_(counted)
+    elif reduction == "sum":
+        smooth = sum_(smooth)
+    return hard * (1 - smoothing) + smooth * (smoothing / logs._array.shape[axis])

@@ -1,0 +1,267 @@
+"""Tensors made from Python and NumPy data, or from nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import dtypes
+from ..dtypes import dtype
+from ..errors import TapegradError
+from ..primitives.structure import cast, full as full_p
+from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "arange", "as_tensor", "check_device", "clone", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "new_leaf",
+    "ones", "ones_like", "require_differentiable", "tensor", "zeros", "zeros_like",
+]  # fmt: skip
+
+Device = Any
+
+
+def check_device(device: Device) -> None:
+    """Accept "cpu", the only place eager tensors live. Raises RuntimeError for anything else, as PyTorch does."""
+    if device is None:
+        return
+    name, _, index = str(device).partition(":")
+    if name == "cpu" and index in ("", "0"):
+        return
+    known = ("cuda", "mps", "xla", "xpu", "meta", "hpu", "tpu", "cpu")
+    if name not in known or (index and not index.isdigit()):
+        raise TapegradError(f"Expected one of {', '.join(sorted(known))} device type at start of device string: {device}")
+    raise TapegradError(
+        f"tapegrad's eager tensors live on the CPU, got device {str(device)!r}: compile with tapegrad.jit to run elsewhere"
+    )
+
+
+def new_leaf(array: np.ndarray[Any, Any], requires_grad: bool = False) -> Tensor:
+    """A leaf tensor on memory of its own. Raises for a dtype that cannot require grad."""
+    t = wrap(array)
+    if requires_grad:
+        require_differentiable(t)
+        t._requires_grad = True
+    if state.recorder is not None:
+        state.recorder.constant(t)
+    return t
+
+
+def require_differentiable(t: TensorBase) -> None:
+    """Raise RuntimeError, in PyTorch's words, unless `t` is of a floating or complex dtype."""
+    if t._array.dtype.kind in "biu":
+        raise TapegradError("Only Tensors of floating point and complex dtype can require gradients")
+
+
+def _refuse_numpy(what: str) -> None:
+    """In jit, values from NumPy would be frozen into the program."""
+    if state.recorder is not None and state.recorder.strict:
+        raise state.recorder.unsupported(
+            f"{what}: its values would be frozen into the compiled program; pass a tensor as an argument"
+        )
+
+
+def _from_data(data: Any, d: dtype | None) -> np.ndarray[Any, Any]:
+    """New memory with the data's values, in `d` or the dtype PyTorch infers."""
+    if isinstance(data, np.ndarray | np.generic):
+        _refuse_numpy("a tensor made from a NumPy array")
+        return np.array(data, dtype=(d or dtypes.from_numpy_dtype(data.dtype)).numpy)
+    if _holds_tensor(data):
+        return np.array(_unwrap(data), dtype=None if d is None else d.numpy)
+    try:
+        array = np.array(data)
+    except ValueError as error:
+        raise ValueError(f"tensor(): expected sequences of equal lengths: {error}") from None
+    if array.dtype.kind not in "biufc":
+        if array.dtype.kind == "O" and isinstance(data, int):
+            raise TapegradError("Overflow when unpacking long long")
+        raise TypeError(f"tensor(): could not infer the dtype of {type(data).__name__}")
+    return array.astype((d or _inferred(array)).numpy)
+
+
+def _inferred(array: np.ndarray[Any, Any]) -> dtype:
+    if array.size == 0 and array.dtype.kind == "f":
+        return dtypes.get_default_dtype()
+    kind = array.dtype.kind
+    if kind == "b":
+        return dtypes.bool_
+    if kind in "iu":
+        return dtypes.int64
+    return dtypes.default_complex_dtype() if kind == "c" else dtypes.get_default_dtype()
+
+
+def _holds_tensor(data: Any) -> bool:
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return isinstance(data, TensorBase)
+
+
+def _unwrap(data: Any) -> Any:
+    if isinstance(data, TensorBase):
+        if state.recorder is not None:
+            state.recorder.reads_value("tensor() of a tensor")
+        return data._array
+    return [_unwrap(item) for item in data] if isinstance(data, list | tuple) else data
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A new leaf with a copy of `data`: numbers, nested sequences, a NumPy array or a tensor.
+
+    Python floats get the default dtype, ints int64, unless `dtype` is given. Raises ValueError for ragged sequences,
+    TypeError for what is no number, RuntimeError for `requires_grad` on an integer or bool dtype.
+    """
+    check_device(device)
+    return new_leaf(_from_data(data, None if dtype is None else dtypes.to_dtype(dtype)), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Device = None) -> Tensor:
+    """`data` as a tensor: itself if it is one of that dtype, sharing memory with a NumPy array where it can."""
+    check_device(device)
+    d = None if dtype is None else dtypes.to_dtype(dtype)
+    if isinstance(data, TensorBase):
+        return data if d is None or data._array.dtype == d.numpy else apply(cast, (data,), {"dtype": d.numpy})  # type: ignore[return-value]
+    if isinstance(data, np.ndarray) and (d is None or d.numpy == data.dtype):
+        return from_numpy(data)
+    return tensor(data, dtype=d)
+
+
+def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
+    """A tensor on the memory of `array`: writing to either changes both.
+
+    Raises TypeError for something else or a dtype tensors do not have.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    _refuse_numpy("from_numpy")
+    dtypes.from_numpy_dtype(array.dtype)
+    t = wrap(array)
+    storage_of(t).exported = True
+    if state.recorder is not None:
+        state.recorder.constant(t)
+    return t
+
+
+def _shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape meant by `f(2, 3)` or `f((2, 3))`. Raises RuntimeError for negative lengths."""
+    listed = size[0] if len(size) == 1 and isinstance(size[0], Sequence) else size
+    shape = tuple([int(n) for n in listed])
+    for n in shape:
+        if n < 0:
+            raise TapegradError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
+    return shape
+
+
+def _filled(
+    shape: tuple[int, ...], value: complex, d: dtype, device: Device, requires_grad: bool
+) -> Tensor:
+    check_device(device)
+    t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})
+    if requires_grad:
+        t.requires_grad_()
+    return t
+
+
+def zeros(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros, of the default dtype unless `dtype` is given."""
+    return _filled(_shape_of(size), 0, _or_default(dtype), device, requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones, of the default dtype unless `dtype` is given."""
+    return _filled(_shape_of(size), 1, _or_default(dtype), device, requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A tensor whose values are of no account (they are zeros)."""
+    return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+
+def full(
+    size: Any, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """A tensor of shape `size` filled with a number, whose dtype it has unless `dtype` is given."""
+    value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value
+    d = dtypes.scalar_dtype(value) if dtype is None else dtypes.to_dtype(dtype)
+    return _filled(_shape_of((size,)), value, d, device, requires_grad)
+
+
+def _or_default(d: Any) -> dtype:
+    return dtypes.get_default_dtype() if d is None else dtypes.to_dtype(d)
+
+
+def _like(x: Tensor, value: complex, d: Any, device: Device, requires_grad: bool) -> Tensor:
+    if not isinstance(x, TensorBase):
+        raise TypeError(f"expected a Tensor, got {type(x).__name__}")
+    found = dtypes.from_numpy_dtype(x._array.dtype) if d is None else dtypes.to_dtype(d)
+    return _filled(x._array.shape, value, found, device, requires_grad)
+
+
+def zeros_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of `x`."""
+    return _like(x, 0, dtype, device, requires_grad)
+
+
+def ones_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape and dtype of `x`."""
+    return _like(x, 1, dtype, device, requires_grad)
+
+
+def empty_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with the shape and dtype of `x` whose values are of no account."""
+    return _like(x, 0, dtype, device, requires_grad)
+
+
+def full_like(
+    x: Tensor, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """One number in the shape and dtype of `x`."""
+    return _like(x, fill_value, dtype, device, requires_grad)
+
+
+def arange(
+    start: float,
+    end: float | None = None,
+    step: float = 1,
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The numbers from `start` (0 if only one is given) up to, without, `end`; int64 if all are ints."""
+    check_device(device)
+    if end is None:
+        start, end = 0, start
+    if step == 0:
+        raise TapegradError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise TapegradError("upper bound and lower bound inconsistent with step sign")
+    whole = all(isinstance(x, int) for x in (start, end, step))
+    d = (dtypes.int64 if whole else dtypes.get_default_dtype()) if dtype is None else dtypes.to_dtype(dtype)
+    return new_leaf(np.arange(start, end, step).astype(d.numpy), requires_grad)
+
+
+def linspace(
+    start: float, end: float, steps: int, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` evenly spaced numbers from `start` to `end`, both included."""
+    check_device(device)
+    if steps < 0:
+        raise TapegradError("number of steps must be non-negative")
+    return new_leaf(np.linspace(start, end, steps).astype(_or_default(dtype).numpy), requires_grad)
+
+
+def eye(
+    n: int, m: int | None = None, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+) -> Tensor:
+    """The n by m (n by n) matrix with ones on the diagonal."""
+    check_device(device)
+    return new_leaf(np.eye(n, m, dtype=_or_default(dtype).numpy), requires_grad)
+
+
+def clone(x: Tensor) -> Tensor:
+    """A copy with memory of its own, through which gradients flow to `x`."""
+    return renamed("CloneBackward0", apply(cast, (x,), {"dtype": x._array.dtype}))
+

@@ -1,0 +1,316 @@
+"""Reading and writing by index: basic indices give views, tensors of ints or bools gather and scatter."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import dtypes
+from ..errors import TapegradError
+from ..primitives import arithmetic, comparison, indexing as p, shaping
+from ..tape import TensorBase, apply, check_writable, renamed, state, write
+from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
+from .creation import clone, tensor
+from .shaping import expand, permute, reshape
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero", "setitem", "take"]
+
+Item = Any
+
+
+def getitem(x: Tensor, index: Any) -> Tensor:
+    """`x[index]`. A view for ints, slices, None and ...; a copy where tensors of ints or bools take part.
+
+    Raises IndexError for an index out of range, of a wrong dtype, or too many; ValueError for a negative step.
+    """
+    items = _items(index, x._array.ndim)
+    basic, advanced = _split_items(items, x._array.shape)
+    out = _basic(x, basic) if basic is not None else x
+    return _gather_many(out, advanced) if advanced else (out if basic is not None else _whole_view(x))
+
+
+def _whole_view(x: Tensor) -> Tensor:
+    """A view of all of `x`."""
+    return apply(shaping.slice_, (x,), {"index": (slice(None),) * x._array.ndim})
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
+    """`x[index] = value`, broadcast and cast to the dtype of `x`. In place, by autograd's rules for that."""
+    if isinstance(index, TensorBase) and index._array.dtype.kind == "b" and index._array.shape == x._array.shape:
+        filled = value if isinstance(value, TensorBase) else tensor(value)
+        if not filled._array.ndim:
+            check_writable(x)
+            fill = expand(cast_to(filled, dtype_of(x)), x._array.shape)
+            write(x, renamed("IndexPutBackward0", apply(arithmetic.where, (index, fill, x))))
+            return
+    basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
+    check_writable(x)
+    target = _basic(x, basic) if basic is not None else x
+    if not advanced:
+        copy_(target if basic is not None else _whole_view(x), value)
+        return
+    write(target, _scatter_many(target, advanced, value))
+
+
+def _items(index: Any, ndim: int) -> list[Item]:
+    """The index as a list of ints, slices, None and index tensors, one per dim or new dim; `...` filled in."""
+    listed = list(index) if isinstance(index, tuple) else [index]
+    items = [_item(item) for item in listed]
+    used = sum(_dims_used(item) for item in items)
+    dots = [i for i, item in enumerate(items) if item is Ellipsis]
+    if len(dots) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if used > ndim:
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+    fill = [slice(None)] * (ndim - used)
+    at = dots[0] if dots else len(items)
+    return [*items[:at], *fill, *items[at + 1 :]]
+
+
+def _item(item: Any) -> Item:
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return item
+    if isinstance(item, bool):
+        return tensor(item)
+    if isinstance(item, TensorBase):
+        if item._array.dtype.kind not in "biu":
+            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+        if not item._array.ndim and item._array.dtype.kind != "b" and state.recorder is None:
+            return int(item._array)
+        return item
+    if isinstance(item, np.ndarray | list | tuple):
+        return _item(tensor(item) if len(item) else tensor(item, dtype=dtypes.int64))
+    try:
+        return operator.index(item)
+    except TypeError:
+        raise TypeError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            f"(got {type(item).__name__})"
+        ) from None
+
+
+def _dims_used(item: Item) -> int:
+    if item is None or item is Ellipsis:
+        return 0
+    return item._array.ndim if isinstance(item, TensorBase) and item._array.dtype.kind == "b" else 1
+
+
+def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[Any, ...] | None, dict[int, Tensor]]:
+    """The basic part of an index (None if it is all of `x`), and the index tensors by the dim of its result."""
+    basic: list[Any] = []
+    advanced: dict[int, Tensor] = {}
+    dim = out_dim = 0
+    for item in items:
+        if item is None:
+            basic.append(None)
+            out_dim += 1
+        elif isinstance(item, TensorBase):
+            for part in _as_positions(item, shape[dim:], dim):
+                advanced[out_dim] = part
+                basic.append(slice(None))
+                dim, out_dim = dim + 1, out_dim + 1
+        elif isinstance(item, slice):
+            basic.append(_canonical(item, shape[dim]))
+            dim, out_dim = dim + 1, out_dim + 1
+        else:
+            basic.append(_in_range(item, shape[dim], dim))
+            dim += 1
+    whole = all(isinstance(b, slice) and b == slice(None) for b in basic)
+    return (None if whole else tuple(basic)), advanced
+
+
+def _canonical(item: slice, n: int) -> slice:
+    """The slice with non-negative bounds, `slice(None)` if it takes everything."""
+    if item.step is not None and operator.index(item.step) <= 0:
+        raise ValueError("step must be greater than zero")
+    start, stop, step = item.indices(n)
+    return slice(None) if (start, step) == (0, 1) and stop >= n else slice(start, max(start, stop), step)
+
+
+def _in_range(i: int, n: int, dim: int) -> int:
+    if not -n <= i < n:
+        raise IndexError(f"index {i} is out of bounds for dimension {dim} with size {n}")
+    return i + n if i < 0 else i
+
+
+def _basic(x: Tensor, index: tuple[Any, ...]) -> Tensor:
+    out = apply(shaping.slice_, (x,), {"index": index})
+    if out._node is not None and len([item for item in index if item != slice(None)]) == 1:
+        (kind,) = [item for item in index if item != slice(None)]
+        name = {int: "SelectBackward0", type(None): "UnsqueezeBackward0"}.get(type(kind), "SliceBackward0")
+        return renamed(name, out)
+    return out
+
+
+def _as_positions(item: Tensor, shape: tuple[int, ...], dim: int) -> list[Tensor]:
+    """An index tensor as int64 tensors of non-negative positions, one per dim it indexes. Checks the range."""
+    if item._array.dtype.kind == "b":
+        for i, n in enumerate(item._array.shape):
+            if n != shape[i]:
+                raise IndexError(
+                    f"The shape of the mask {list(item._array.shape)} at index {i} does not match the shape of the "
+                    f"indexed tensor {list(shape)} at index {dim + i}"
+                )
+        return list(nonzero(item, as_tuple=True)) if item._array.ndim else []
+    n = shape[0]
+    array = item._array
+    if array.size and not (-n <= array.min() and array.max() < n):
+        bad = int(array[(array < -n) | (array >= n)][0])
+        raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
+    item = cast_to(item, dtypes.int64)
+    if array.size and array.min() >= 0 and state.recorder is None:
+        return [item]
+    return [apply(arithmetic.where, (apply(comparison.lt, (item, 0)), item + n, item))]
+
+
+def _merge(x: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, Tensor, int, tuple[int, ...]]:
+    """`x` with the indexed dims moved together and made one, the positions in it, its axis, and the dims' order."""
+    dims = sorted(advanced)
+    shape = broadcast_shapes([advanced[dim]._array.shape for dim in dims])
+    adjacent = dims[-1] - dims[0] == len(dims) - 1
+    axis = dims[0] if adjacent else 0
+    rest = [dim for dim in range(x._array.ndim) if dim not in advanced]
+    order = (*rest[:axis], *dims, *rest[axis:])
+    if len(dims) == 1:
+        return x, advanced[dims[0]], axis, order
+    moved = x if order == tuple(range(x._array.ndim)) else permute(x, order)
+    sizes = moved._array.shape
+    flat = reshape(moved, (*sizes[:axis], -1 if x._array.size else 0, *sizes[axis + len(dims) :]))
+    position: Any = 0
+    for dim in dims:
+        position = position * x._array.shape[dim] + advanced[dim]
+    return flat, expand(position, shape), axis, order
+
+
+def _gather_many(x: Tensor, advanced: dict[int, Tensor]) -> Tensor:
+    flat, position, axis, _ = _merge(x, advanced)
+    return apply(p.take, (flat, position), {"axis": axis})
+
+
+def _scatter_many(x: Tensor, advanced: dict[int, Tensor], value: Any) -> Tensor:
+    """`x` with `value` at the positions, as a new tensor."""
+    flat, position, axis, order = _merge(x, advanced)
+    shape = (*flat._array.shape[:axis], *position._array.shape, *flat._array.shape[axis + 1 :])
+    new = value if isinstance(value, TensorBase) else tensor(value)
+    out = apply(p.put, (flat, expand(cast_to(new, dtype_of(x)), _trimmed(new, shape)), position), {"axis": axis})
+    if len(advanced) == 1:
+        return out
+    moved = reshape(out, [x._array.shape[dim] for dim in order])
+    back = permute(moved, sorted(range(len(order)), key=order.__getitem__))
+    return clone(back)
+
+
+def _trimmed(value: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape`, after refusing a value that does not broadcast to it."""
+    try:
+        fits = np.broadcast_shapes(value._array.shape, shape) == shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise TapegradError(
+            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of "
+            f"shape {list(shape)}"
+        )
+    return shape
+
+
+def copy_(x: Tensor, source: Any) -> Tensor:
+    """Overwrite `x` with `source`, broadcast and cast to its dtype. Returns `x`."""
+    check_writable(x)
+    new = source if isinstance(source, TensorBase) else tensor(source)
+    out = expand(cast_to(new, dtype_of(x)), _copy_shape(x, new))
+    return write(x, renamed("CopyBackwards", clone(out)))
+
+
+def _copy_shape(x: Tensor, new: Tensor) -> tuple[int, ...]:
+    shape, other = x._array.shape, new._array.shape
+    lead = len(other) - len(shape)
+    if lead > 0 and all(n == 1 for n in other[:lead]):
+        raise TapegradError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(other)}")
+    return shape
+
+
+def fill_(x: Tensor, value: Any) -> Tensor:
+    """Overwrite `x` with one number (or 0-d tensor). Returns `x`."""
+    check_writable(x)
+    if isinstance(value, TensorBase):
+        if value._array.ndim:
+            raise TapegradError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
+            )
+        return copy_(x, value)
+    name = "ZeroBackward0" if value == 0 else "FillBackward0"
+    return write(x, renamed(name, apply(arithmetic.where, (False, x, np.asarray(value, x._array.dtype).item()))))
+
+
+def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+    """The positions of the non-zero elements: an (n, ndim) int64 tensor, or one tensor per dim."""
+    if state.recorder is not None:
+        state.recorder.reads_value("an index by a bool tensor (nonzero)")
+    found = np.nonzero(np.atleast_1d(require_tensor("nonzero", x)._array))
+    columns = [_fresh(column.astype(np.int64)) for column in found]
+    if as_tuple:
+        return tuple(columns)
+    return _fresh(np.stack(found, axis=1).astype(np.int64)[:, : x._array.ndim])
+
+
+def _fresh(array: np.ndarray[Any, Any]) -> Tensor:
+    from .creation import new_leaf
+
+    return new_leaf(array)
+
+
+def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """`out[i][j] = x[index[i][j]][j]` for dim 0, and so on: `index` (int64) may be shorter than `x` in other dims."""
+    axis = normalise_dim("gather", dim, require_tensor("gather", x)._array.ndim)
+    if require_tensor("gather", index, 3)._array.dtype != np.int64:
+        raise TapegradError("gather(): Expected dtype int64 for index")
+    if index._array.ndim != x._array.ndim:
+        raise TapegradError("Index tensor must have the same number of dimensions as input tensor")
+    if not x._array.ndim:
+        return reshape(gather(reshape(x, 1), 0, reshape(index, 1)), ())
+    n, positions = x._array.shape[axis], index._array
+    if positions.size and not (positions.min() >= 0 and positions.max() < n):
+        bad = int(positions[(positions < 0) | (positions >= n)][0])
+        raise TapegradError(f"index {bad} is out of bounds for dimension {axis} with size {n}")
+    cut = []
+    for i, (have, want) in enumerate(zip(x._array.shape, positions.shape, strict=True)):
+        if i != axis and want > have:
+            raise TapegradError(
+                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
+                f"{list(x._array.shape)} apart from dimension {axis}"
+            )
+        cut.append(slice(None) if i == axis or want == have else slice(0, want, 1))
+    whole = all(item == slice(None) for item in cut)
+    return apply(p.gather, (x if whole else _basic(x, tuple(cut)), index), {"axis": axis})
+
+
+def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The entries of one dim at the positions of a 1-d int tensor."""
+    axis = normalise_dim("index_select", dim, require_tensor("index_select", x)._array.ndim)
+    (positions,) = _as_positions(index, x._array.shape[axis:], axis)
+    return renamed("IndexSelectBackward0", apply(p.take, (x, positions), {"axis": axis}))
+
+
+def take(x: Tensor, index: Tensor) -> Tensor:
+    """The elements of the flattened `x` at the positions of an int tensor of any shape."""
+    return renamed("TakeBackward0", getitem(reshape(x, -1), index))
+
+
+def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`x` with `value` (a number or 0-d tensor) where the bool `mask` holds."""
+    from .elementwise import where
+
+    return renamed("MaskedFillBackward0", where(mask, cast_to(value, dtype_of(x)) if isinstance(value, TensorBase) else value, x))
+
+
+def masked_select(x: Tensor, mask: Tensor) -> Tensor:
+    """The elements of `x` where the bool `mask` holds, in one dim."""
+    shape = broadcast_shapes([x._array.shape, mask._array.shape])
+    return renamed("MaskedSelectBackward0", getitem(expand(x, shape), expand(mask, shape)))

@@ -1,0 +1,104 @@
+"""Matrix products in all their shapes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import ShapeError, TapegradError
+from ..primitives import linalg as p
+from ..tape import TensorBase, apply, renamed
+from .common import broadcast_shapes, dtype_of, require_tensor
+from .shaping import expand, reshape, squeeze, unsqueeze
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["bmm", "dot", "matmul", "mm", "mv"]
+
+
+def matmul(a: Tensor, b: Tensor) -> Tensor:
+    """The product of vectors, matrices or batches of them, as `a @ b` in PyTorch and NumPy.
+
+    A 1-d operand is a row on the left and a column on the right, and that dim is dropped from the result; dims before
+    the last two broadcast. Raises RuntimeError for 0-d operands, shapes that do not fit or different dtypes.
+    """
+    if not (isinstance(a, TensorBase) and isinstance(b, TensorBase)):
+        require_tensor("matmul", a)
+        require_tensor("matmul", b, 2)
+    m, n = a._array, b._array
+    if m.dtype is not n.dtype and m.dtype != n.dtype:
+        raise TapegradError(f"expected m1 and m2 to have the same dtype, but got: {dtype_of(a)} != {dtype_of(b)}")
+    if m.ndim == 2 and n.ndim == 2:
+        if m.shape[1] != n.shape[0]:
+            raise ShapeError(_mismatch(m.shape, n.shape))
+        return apply(p.matmul, (a, b))
+    if not m.ndim or not n.ndim:
+        raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {m.ndim}D and {n.ndim}D")
+    if m.shape[-1] != n.shape[-2 if n.ndim > 1 else 0]:
+        raise ShapeError(_mismatch(m.shape, n.shape))
+    return _with_vectors(a, b) if 1 in (m.ndim, n.ndim) else _batched(a, b)
+
+
+def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
+    """PyTorch's words for inner dims that differ."""
+    if len(a) == len(b) == 1:
+        return f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of elements"
+    if len(b) == 1:
+        return f"size mismatch, got input ({a[-2]}), mat ({a[-2]}x{a[-1]}), vec ({b[0]})"
+    rows, columns = (1, a[0]) if len(a) == 1 else a[-2:]
+    if len(a) > 2 and len(b) > 2:
+        return (
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {columns}] but got: [{b[0]}, {b[-2]}]."
+        )
+    return f"mat1 and mat2 shapes cannot be multiplied ({rows}x{columns} and {b[-2]}x{b[-1]})"
+
+
+def _with_vectors(a: Tensor, b: Tensor) -> Tensor:
+    if a._array.ndim == b._array.ndim == 1:
+        return renamed("DotBackward0", reshape(apply(p.matmul, (unsqueeze(a, 0), unsqueeze(b, 1))), ()))
+    if b._array.ndim == 1:
+        out = squeeze(matmul(a, unsqueeze(b, 1)), -1)
+        return renamed("MvBackward0", out) if a._array.ndim == 2 else out
+    return squeeze(matmul(unsqueeze(a, 0), b), -2)
+
+
+def _batched(a: Tensor, b: Tensor) -> Tensor:
+    batch = broadcast_shapes([a._array.shape[:-2], b._array.shape[:-2]])
+    if b._array.ndim == 2:  # one matrix for all: a single large product
+        *lead, k = a._array.shape
+        return reshape(matmul(reshape(a, (-1 if k else a._array.size, k)), b), (*lead, b._array.shape[1]))
+    left = a if a._array.shape[:-2] == batch else expand(a, (*batch, *a._array.shape[-2:]))
+    right = b if b._array.shape[:-2] == batch else expand(b, (*batch, *b._array.shape[-2:]))
+    return renamed("BmmBackward0" if len(batch) == 1 else "UnsafeViewBackward0", apply(p.matmul, (left, right)))
+
+
+def _exactly(op: str, ndim: tuple[int, int], a: Tensor, b: Tensor) -> Tensor:
+    found = (require_tensor(op, a)._array.ndim, require_tensor(op, b, 2)._array.ndim)
+    if found != ndim:
+        raise ShapeError(f"{op}(): expected {ndim[0]}D and {ndim[1]}D tensors, but got {found[0]}D and {found[1]}D")
+    return matmul(a, b)
+
+
+def mm(a: Tensor, b: Tensor) -> Tensor:
+    """The product of two matrices."""
+    return _exactly("mm", (2, 2), a, b)
+
+
+def mv(a: Tensor, b: Tensor) -> Tensor:
+    """The product of a matrix and a vector."""
+    return _exactly("mv", (2, 1), a, b)
+
+
+def dot(a: Tensor, b: Tensor) -> Tensor:
+    """The sum of products of two vectors of equal length, neither conjugated."""
+    return _exactly("dot", (1, 1), a, b)
+
+
+def bmm(a: Tensor, b: Tensor) -> Tensor:
+    """The products of two batches of equally many matrices."""
+    if a._array.ndim == b._array.ndim == 3 and a._array.shape[0] != b._array.shape[0]:
+        raise ShapeError(
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a._array.shape[0]}, {a._array.shape[2]}] "
+            f"but got: [{b._array.shape[0]}, {b._array.shape[1]}]."
+        )
+    return _exactly("bmm", (3, 3), a, b)

@@ -1,0 +1,244 @@
+"""Reductions, scans and the softmax family."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .. import dtypes
+from ..errors import TapegradError
+from ..primitives import reductions as p
+from ..tape import apply, renamed
+from .common import Dims, cast_to, dtype_of, normalise_dim, normalise_dims, require_tensor, to_floating
+from .elementwise import ne
+from .indexing import gather
+from .shaping import cat, flatten, narrow, reshape, squeeze, unsqueeze
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "ValuesIndices", "all", "amax", "amin", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max",
+    "mean", "min", "prod", "softmax", "std", "sum", "var",
+]  # fmt: skip
+
+
+class ValuesIndices(NamedTuple):
+    """What `max` and `min` over a dim return."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _cast_first(x: Tensor, d: Any) -> Tensor:
+    return x if d is None else cast_to(x, dtypes.to_dtype(d))
+
+
+def _empty_dims(dim: Dims) -> bool:
+    return dim is None or dim == () or dim == []
+
+
+def sum(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
+    """The sum over `dim` (all dims). Ints and bools are summed as int64."""
+    if require_tensor("sum", x)._array.dtype.kind in "biu" and dtype is None:
+        dtype = dtypes.int64
+    x = _cast_first(x, dtype)
+    out = apply(p.reduce_sum, (x,), {"axes": normalise_dims("sum", dim, x._array.ndim), "keepdims": keepdim})
+    return renamed("SumBackward0", out) if _empty_dims(dim) else out
+
+
+def mean(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The arithmetic mean over `dim` (all dims); nan of nothing. Raises RuntimeError for ints and bools."""
+    x = _cast_first(require_tensor("mean", x), dtype)
+    if x._array.dtype.kind in "biu":
+        raise TapegradError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
+            f"Got: {dtype_of(x)!r}"
+        )
+    out = apply(p.reduce_mean, (x,), {"axes": normalise_dims("mean", dim, x._array.ndim), "keepdims": keepdim})
+    return renamed("MeanBackward0", out) if _empty_dims(dim) else out
+
+
+def prod(x: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+    """The product over one dim or all. Multiplied in pairs, so its gradient is right at zeros, to any order."""
+    if require_tensor("prod", x)._array.dtype.kind in "biu" and dtype is None:
+        dtype = dtypes.int64
+    x = _cast_first(x, dtype)
+    if dim is None:
+        out = _prod_of_axis(flatten(x), 0)
+        return renamed("ProdBackward0", reshape(out, ()))
+    if not x._array.ndim:
+        return x.clone()
+    axis = normalise_dim("prod", dim, x._array.ndim)
+    out = _prod_of_axis(x, axis)
+    return renamed("ProdBackward1", out if keepdim else squeeze(out, axis))
+
+
+def _prod_of_axis(x: Tensor, axis: int) -> Tensor:
+    n = x._array.shape[axis]
+    if n == 0:
+        return sum(x, axis, keepdim=True) + 1
+    if n == 1:
+        return x.clone()
+    while n > 1:
+        half = n // 2
+        pairs = narrow(x, axis, 0, half) * narrow(x, axis, half, half)
+        x = cat([pairs, narrow(x, axis, 2 * half, 1)], axis) if n % 2 else pairs
+        n = x._array.shape[axis]
+    return x
+
+
+def _extremum(op: str, prim: Any, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    axes = normalise_dims(op, dim, require_tensor(op, x)._array.ndim)
+    shape = x._array.shape
+    if any_empty := [axis for axis in axes if shape[axis] == 0]:
+        raise IndexError(
+            f"{op}(): Expected reduction dim {any_empty[0]} to have non-zero size; "
+            f"the tensor has shape {list(shape)}, and an empty one has no {op}"
+        )
+    return apply(prim, (x,), {"axes": axes, "keepdims": keepdim})
+
+
+def amax(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """The largest element over `dim`; equal ones share the gradient evenly."""
+    return _extremum("amax", p.reduce_max, x, dim, keepdim)
+
+
+def amin(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+    """The smallest element over `dim`; equal ones share the gradient evenly."""
+    return _extremum("amin", p.reduce_min, x, dim, keepdim)
+
+
+def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesIndices:
+    indices = _arg(op, prim, x, dim, keepdim=True)
+    if not x._array.ndim:
+        return ValuesIndices(x.clone(), indices)
+    axis = normalise_dim(op, dim, x._array.ndim)
+    values = gather(x, axis, indices)
+    if not keepdim:
+        values, indices = squeeze(values, axis), squeeze(indices, axis)
+    return ValuesIndices(renamed(name, values), indices)
+
+
+def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """The largest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
+    `maximum`."""
+    if dim is None:
+        return renamed("MaxBackward1", _extremum("max", p.reduce_max, x, None, False))
+    if not isinstance(dim, int):
+        from .elementwise import maximum
+
+        return maximum(x, dim)
+    return _with_indices("max", p.argmax, "MaxBackward0", x, dim, keepdim)
+
+
+def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """The smallest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
+    `minimum`."""
+    if dim is None:
+        return renamed("MinBackward1", _extremum("min", p.reduce_min, x, None, False))
+    if not isinstance(dim, int):
+        from .elementwise import minimum
+
+        return minimum(x, dim)
+    return _with_indices("min", p.argmin, "MinBackward0", x, dim, keepdim)
+
+
+def _arg(op: str, prim: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    shape = require_tensor(op, x)._array.shape
+    axis = 0 if dim is None else normalise_dim(op, dim, len(shape))
+    flat = flatten(x) if dim is None or not shape else x
+    if flat._array.shape[axis] == 0:
+        raise IndexError(f"{op}(): Expected reduction dim {axis} to have non-zero size.")
+    out = apply(prim, (flat,), {"axis": axis})
+    if not keepdim:
+        return out
+    return reshape(out, (1,) * len(shape)) if dim is None or not shape else unsqueeze(out, axis)
+
+
+def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the first largest element, of the flattened tensor or over `dim`."""
+    return _arg("argmax", p.argmax, x, dim, keepdim)
+
+
+def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index (int64) of the first smallest element, of the flattened tensor or over `dim`."""
+    return _arg("argmin", p.argmin, x, dim, keepdim)
+
+
+def any(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether any element is non-zero."""
+    axes = normalise_dims("any", dim, require_tensor("any", x)._array.ndim)
+    return apply(p.any_, (x if x._array.dtype.kind == "b" else ne(x, 0),), {"axes": axes, "keepdims": keepdim})
+
+
+def all(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether all elements are non-zero."""
+    axes = normalise_dims("all", dim, require_tensor("all", x)._array.ndim)
+    return apply(p.all_, (x if x._array.dtype.kind == "b" else ne(x, 0),), {"axes": axes, "keepdims": keepdim})
+
+
+def _spread(op: str, prim: Any, x: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool) -> Tensor:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if require_tensor(op, x)._array.dtype.kind in "biu":
+        raise TapegradError(f"{op} only support floating point and complex dtypes, got {dtype_of(x)}")
+    degrees = (1 if unbiased in (None, True) else 0) if correction is None else correction
+    axes = normalise_dims(op, dim, x._array.ndim)
+    return renamed(
+        f"{op.title()}Backward0", apply(prim, (x,), {"axes": axes, "keepdims": keepdim, "correction": degrees})
+    )
+
+
+def var(
+    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """The variance over `dim`: squared deviations divided by their number less `correction` (1)."""
+    return _spread("var", p.var, x, dim, unbiased, correction, keepdim)
+
+
+def std(
+    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+) -> Tensor:
+    """The square root of `var`; its derivative where it is 0 is taken to be 0."""
+    return _spread("std", p.std, x, dim, unbiased, correction, keepdim)
+
+
+def _along(op: str, prim: Any, x: Tensor, dim: int, d: Any) -> Tensor:
+    """A primitive over one dim that keeps the shape; a 0-d tensor is treated as one of length one."""
+    x = _cast_first(require_tensor(op, x), d)
+    axis = normalise_dim(op, dim, x._array.ndim)
+    if not x._array.ndim:
+        return reshape(apply(prim, (reshape(x, 1),), {"axis": 0}), ())
+    return apply(prim, (x,), {"axis": axis})
+
+
+def cumsum(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Running sums along `dim`; of ints and bools as int64."""
+    if require_tensor("cumsum", x)._array.dtype.kind in "biu" and dtype is None:
+        dtype = dtypes.int64
+    return _along("cumsum", p.cumsum, x, dim, dtype)
+
+
+def softmax(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """`exp(x)` normalised to sum to one along `dim`."""
+    return _along("softmax", p.softmax, _floating("softmax", x, dtype), dim, dtype)
+
+
+def log_softmax(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """The logarithm of `softmax`, without its rounding."""
+    return _along("log_softmax", p.log_softmax, _floating("log_softmax", x, dtype), dim, dtype)
+
+
+def _floating(op: str, x: Tensor, d: Any) -> Tensor:
+    if require_tensor(op, x)._array.dtype.kind in "biu" and d is None:
+        raise TapegradError(f'"{op}" not implemented for {dtype_of(x)}: expected a floating dtype')
+    return x
+
+
+def logsumexp(x: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """`log(sum(exp(x)))` over `dim`, safe for large `x`."""
+    x = to_floating(require_tensor("logsumexp", x))
+    axes = normalise_dims("logsumexp", dim, x._array.ndim)
+    return apply(p.logsumexp, (x,), {"axes": axes, "keepdims": keepdim})
+
+

@@ -1,0 +1,317 @@
+"""Shapes, views, joining and splitting."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ShapeError, TapegradError
+from ..primitives import shaping as p
+from ..tape import TensorBase, apply, renamed
+from .common import Dims, broadcast_shapes, cast_to, normalise_dim, normalise_dims, require_tensor, result_type
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = [
+    "broadcast_tensors", "broadcast_to", "cat", "chunk", "concat", "expand", "flatten", "flip", "movedim", "narrow",
+    "permute", "ravel", "reshape", "select", "split", "squeeze", "stack", "swapaxes", "t", "transpose", "unbind",
+    "unsqueeze", "view",
+]  # fmt: skip
+
+
+def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
+    """The ints meant by `f(2, 3)` or `f((2, 3))`. Raises TypeError for what is no int."""
+    listed = args[0] if len(args) == 1 and isinstance(args[0], Sequence) else args
+    return tuple([operator.index(n) for n in listed])
+
+
+def _resolve(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """`shape` with its -1, if any, worked out for `size` elements. Raises ShapeError where it does not fit."""
+    wanted = list(shape)
+    if wanted.count(-1) > 1:
+        raise ShapeError("only one dimension can be inferred")
+    for n in wanted:
+        if n < -1:
+            raise ShapeError(f"invalid shape dimension {n}")
+    known = math.prod(n for n in wanted if n != -1)
+    if -1 in wanted:
+        if known == 0:
+            raise ShapeError(
+                f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension "
+                "size -1 can be any value and is ambiguous"
+            )
+        if size % known == 0:
+            wanted[wanted.index(-1)] = size // known
+    if math.prod(wanted) != size:
+        raise ShapeError(f"shape '{list(shape)}' is invalid for input of size {size}")
+    return tuple(wanted)
+
+
+def reshape(x: Tensor, *shape: Any) -> Tensor:
+    """`x` with another shape and the same number of elements: a view where memory allows, else a copy."""
+    array = require_tensor("reshape", x)._array
+    out = apply(p.reshape, (x,), {"shape": _resolve(sizes(shape), array.size)})
+    return out if out._base is not None or not out._requires_grad else renamed("UnsafeViewBackward0", out)
+
+
+def view(x: Tensor, *shape: Any) -> Tensor:
+    """A view of `x` with another shape. Raises RuntimeError where only a copy could have it."""
+    array = x._array
+    wanted = _resolve(sizes(shape), array.size)
+    if not _viewable(array, wanted):
+        raise ShapeError(
+            "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
+            "contiguous subspaces). Use .reshape(...) instead."
+        )
+    return apply(p.reshape, (x,), {"shape": wanted})
+
+
+def _viewable(array: Any, shape: tuple[int, ...]) -> bool:
+    if array.flags.c_contiguous:
+        return True
+    reshaped = array.reshape(shape)
+    owner = array if array.base is None else array.base
+    return bool(reshaped.base is owner)
+
+
+def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Dims `start_dim` to `end_dim` made one."""
+    shape = require_tensor("flatten", x)._array.shape
+    if not shape:
+        return reshape(x, 1)
+    start, end = normalise_dim("flatten", start_dim, len(shape)), normalise_dim("flatten", end_dim, len(shape))
+    if start > end:
+        raise ShapeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    return x if start == end else reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+
+
+def ravel(x: Tensor) -> Tensor:
+    """`x` in one dim."""
+    return reshape(x, -1)
+
+
+def permute(x: Tensor, *dims: Any) -> Tensor:
+    """A view of `x` with its dims in another order."""
+    order = sizes(dims)
+    ndim = require_tensor("permute", x)._array.ndim
+    if len(order) != ndim:
+        raise ShapeError(
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {ndim} is not equal to len(dims) = {len(order)}"
+        )
+    axes = tuple([normalise_dim("permute", dim, ndim) for dim in order])
+    if len(set(axes)) != len(axes):
+        raise ShapeError("permute(): duplicate dims are not allowed.")
+    return apply(p.permute, (x,), {"axes": axes})
+
+
+def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
+    """A view of `x` with two dims swapped."""
+    ndim = require_tensor("transpose", x)._array.ndim
+    i, j = normalise_dim("transpose", dim0, ndim), normalise_dim("transpose", dim1, ndim)
+    axes = list(range(ndim))
+    if ndim:
+        axes[i], axes[j] = j, i
+    return renamed("TransposeBackward0", apply(p.permute, (x,), {"axes": tuple(axes)}))
+
+
+swapaxes = transpose
+
+
+def t(x: Tensor) -> Tensor:
+    """The transpose of a matrix; `x` itself below two dims."""
+    ndim = require_tensor("t", x)._array.ndim
+    if ndim > 2:
+        raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D")
+    return renamed("TBackward0", apply(p.permute, (x,), {"axes": tuple(range(ndim))[::-1]}))
+
+
+def movedim(x: Tensor, source: int, destination: int) -> Tensor:
+    """A view of `x` with one dim moved, the others keeping their order."""
+    ndim = x._array.ndim
+    i, j = normalise_dim("movedim", source, ndim), normalise_dim("movedim", destination, ndim)
+    axes = [axis for axis in range(ndim) if axis != i]
+    axes.insert(j, i)
+    return apply(p.permute, (x,), {"axes": tuple(axes)})
+
+
+def expand(x: Tensor, *shape: Any) -> Tensor:
+    """A view of `x` with dims of length one repeated; -1 keeps a length. Raises RuntimeError where it cannot be."""
+    wanted, have = sizes(shape), require_tensor("expand", x)._array.shape
+    lead = len(wanted) - len(have)
+    if lead < 0:
+        raise ShapeError(
+            f"expand(torch.FloatTensor{list(have)}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) "
+            f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+        )
+    full = list(wanted)
+    for i, n in enumerate(have):
+        if full[lead + i] == -1:
+            full[lead + i] = n
+        elif n not in (1, full[lead + i]):
+            raise ShapeError(
+                f"The expanded size of the tensor ({full[lead + i]}) must match the existing size ({n}) at non-singleton "
+                f"dimension {lead + i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(have)}"
+            )
+    if any(n < 0 for n in full):
+        raise ShapeError(f"expand(): the sizes {list(wanted)} may hold -1 for dims the tensor has only")
+    return apply(p.broadcast_to, (x,), {"shape": tuple(full)})
+
+
+def broadcast_to(x: Tensor, size: Sequence[int]) -> Tensor:
+    """`expand` with the shape as one argument."""
+    return expand(x, size)
+
+
+def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Views of the tensors in the shape they broadcast to."""
+    shape = broadcast_shapes([x._array.shape for x in tensors])
+    return tuple([expand(x, shape) for x in tensors])
+
+
+def squeeze(x: Tensor, dim: Dims = None) -> Tensor:
+    """A view without the dims (or those of `dim`) that have length one."""
+    shape = require_tensor("squeeze", x)._array.shape
+    chosen = normalise_dims("squeeze", dim, len(shape)) if dim != () else ()
+    kept = tuple([n for i, n in enumerate(shape) if not (n == 1 and i in chosen)])
+    out = apply(p.reshape, (x,), {"shape": kept})
+    return renamed("SqueezeBackward0" if dim is None else "SqueezeBackward1", out)
+
+
+def unsqueeze(x: Tensor, dim: int) -> Tensor:
+    """A view with a dim of length one put in at `dim`."""
+    shape = list(require_tensor("unsqueeze", x)._array.shape)
+    shape.insert(normalise_dim("unsqueeze", dim, len(shape) + 1), 1)
+    return renamed("UnsqueezeBackward0", apply(p.reshape, (x,), {"shape": tuple(shape)}))
+
+
+def flip(x: Tensor, *dims: Any) -> Tensor:
+    """A copy with the order of some dims reversed."""
+    listed = sizes(dims)
+    ndim = require_tensor("flip", x)._array.ndim
+    return apply(p.flip, (x,), {"axes": normalise_dims("flip", listed, ndim) if listed else ()})
+
+
+def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """A view of `length` entries of one dim from `start`."""
+    shape = require_tensor("narrow", x)._array.shape
+    if not shape:
+        raise ShapeError("narrow() cannot be applied to a 0-dim tensor.")
+    axis = normalise_dim("narrow", dim, len(shape))
+    if not -shape[axis] <= start <= shape[axis]:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-shape[axis]}, {shape[axis]}], but got {start})"
+        )
+    start %= shape[axis] or 1
+    if length < 0 or start + length > shape[axis]:
+        raise ShapeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]}).")
+    return renamed("SliceBackward0", _cut(x, axis, slice(start, start + length)))
+
+
+def _cut(x: Tensor, axis: int, at: int | slice) -> Tensor:
+    index = [slice(None)] * x._array.ndim
+    return apply(p.slice_, (x,), {"index": (*index[:axis], at, *index[axis + 1 :])})
+
+
+def select(x: Tensor, dim: int, index: int) -> Tensor:
+    """A view of one entry of a dim, which it loses."""
+    shape = require_tensor("select", x)._array.shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    axis = normalise_dim("select", dim, len(shape))
+    if not -shape[axis] <= index < shape[axis]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {axis}")
+    return renamed("SelectBackward0", _cut(x, axis, index % shape[axis]))
+
+
+def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+    """The entries of a dim, as views."""
+    shape = require_tensor("unbind", x)._array.shape
+    if not shape:
+        raise ShapeError("Dimension specified as 0 but tensor has no dimensions")
+    axis = normalise_dim("unbind", dim, len(shape))
+    return tuple([renamed("UnbindBackward0", _cut(x, axis, i)) for i in range(shape[axis])])
+
+
+def split(x: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Views of pieces of one dim: of equal size (the last may be shorter), or of the sizes listed."""
+    shape = require_tensor("split", x)._array.shape
+    if not shape:
+        raise ShapeError("split expects at least a 1-dimensional tensor")
+    axis = normalise_dim("split", dim, len(shape))
+    n = shape[axis]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and n):
+            raise ShapeError(f"split expects split_size be non-negative, but got split_size={step}")
+        lengths = [min(step, n - at) for at in range(0, n, step or 1)] or [0]
+    else:
+        lengths = list(split_size_or_sections)
+        if sum(lengths) != n or min(lengths, default=0) < 0:
+            raise ShapeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), "
+                f"but got split_sizes={lengths}"
+            )
+    starts = [sum(lengths[:i]) for i in range(len(lengths))]
+    pieces = [_cut(x, axis, slice(start, start + length)) for start, length in zip(starts, lengths, strict=True)]
+    return tuple([renamed("SplitBackward0", piece) for piece in pieces])
+
+
+def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """`split` into at most `chunks` pieces of equal size."""
+    if chunks <= 0:
+        raise TapegradError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    shape = require_tensor("chunk", x)._array.shape
+    n = shape[normalise_dim("chunk", dim, len(shape))] if shape else 0
+    return split(x, max(-(-n // chunks), 1 if n else 0), dim)
+
+
+def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
+    listed = list(tensors) if not isinstance(tensors, TensorBase) else [tensors]
+    if isinstance(tensors, TensorBase):
+        raise TypeError(f"{op}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    if not listed:
+        raise TapegradError(f"{op}(): expected a non-empty list of Tensors")
+    d = result_type(*[require_tensor(op, x) for x in listed])
+    return [cast_to(x, d) for x in listed]
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors joined along a dim they have; their other dims must agree. 1-d empty tensors are passed over."""
+    listed = _same_dtype("cat", tensors)
+    kept = [x for x in listed if x._array.shape != (0,)] or listed[:1]
+    shape = kept[0]._array.shape
+    if not shape:
+        raise ShapeError("zero-dimensional tensor (at position 0) cannot be concatenated")
+    axis = normalise_dim("cat", dim, len(shape))
+    for position, x in enumerate(kept):
+        other = x._array.shape
+        if len(other) != len(shape):
+            raise ShapeError(f"Tensors must have same number of dimensions: got {len(shape)} and {len(other)}")
+        for i, (m, n) in enumerate(zip(shape, other, strict=True)):
+            if i != axis and m != n:
+                raise ShapeError(
+                    f"Sizes of tensors must match except in dimension {axis}. Expected size {m} but got size {n} for "
+                    f"tensor number {position} in the list."
+                )
+    return apply(p.concatenate, tuple(kept), {"axis": axis})
+
+
+concat = cat
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dim."""
+    listed = _same_dtype("stack", tensors)
+    shape = listed[0]._array.shape
+    for position, x in enumerate(listed):
+        if x._array.shape != shape:
+            raise ShapeError(
+                f"stack expects each tensor to be equal size, but got {list(shape)} at entry 0 and "
+                f"{list(x._array.shape)} at entry {position}"
+            )
+    axis = normalise_dim("stack", dim, len(shape) + 1)
+    return renamed("StackBackward0", cat([unsqueeze(x, axis) for x in listed], axis))

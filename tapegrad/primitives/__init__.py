@@ -1,0 +1,5 @@
+"""Primitives: NumPy forward and VJP rule, by family."""
+
+from . import analytic, arithmetic, comparison, indexing, linalg, reductions, shaping, structure
+
+__all__ = ["analytic", "arithmetic", "comparison", "indexing", "linalg", "reductions", "shaping", "structure"]

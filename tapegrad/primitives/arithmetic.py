@@ -1,0 +1,174 @@
+"""Element-wise arithmetic, rounding, selection and complex parts.
+
+Conventions where a derivative has a choice: abs at 0 gives 0; maximum and minimum split ties evenly; clip passes the
+cotangent at the bounds; all as PyTorch.
+"""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from ..tape import Primitive
+from .structure import cast
+
+__all__ = [
+    "abs_", "add", "ceil", "clip", "conj", "div", "floor", "floor_divide", "imag", "maximum", "minimum", "mul", "neg",
+    "pow_", "pow_scalar", "real", "reciprocal", "relu", "remainder", "round_", "sign", "sub", "trunc", "where",
+]  # fmt: skip
+
+# `x.conjugate()` is spelled out in rules since arrays, tensors and Python scalars all have it.
+
+
+
+def _zero(g: Any) -> Any:
+    """A cotangent of zeros like `g`, also where `g` is inf or nan."""
+    return where(False, g, 0.0)
+
+
+add = Primitive("add", np.add, elementwise=True, a=lambda g: g, b=lambda g: g)
+
+sub = Primitive("sub", np.subtract, elementwise=True, a=lambda g: g, b=lambda g: -g)
+
+neg = Primitive("neg", np.negative, elementwise=True, a=lambda g: -g)
+
+mul = Primitive(
+    "mul",
+    np.multiply,
+    elementwise=True,
+    a=lambda g, b: g * b.conjugate(),
+    b=lambda g, a: g * a.conjugate(),
+)
+
+div = Primitive(
+    "div",
+    np.true_divide,
+    elementwise=True,
+    a=lambda g, b: g / b.conjugate(),
+    b=lambda g, out, b: -g * (out / b).conjugate(),
+)
+
+reciprocal = Primitive("reciprocal", np.reciprocal, elementwise=True, a=lambda g, out: -g * (out * out).conjugate())
+
+pow_scalar = Primitive(
+    "pow_scalar",
+    lambda a, *, exponent: operator.pow(a, exponent),
+    node_name="PowBackward0",
+    elementwise=True,
+    a=lambda g, a, exponent: (
+        g * (exponent * a ** (exponent - 1)).conjugate() if exponent != 0 else _zero(g)
+    ),
+)
+"""`a` to a power that is a Python number; the derivative of `a ** 0` is 0 even at 0."""
+
+pow_ = Primitive(
+    "pow",
+    np.power,
+    node_name="PowBackward1",
+    elementwise=True,
+    a=lambda g, a, b: where(b == 0, 0.0, g * (b * a ** (b - where(b == 0, 0.0, 1.0))).conjugate()),
+    b=lambda g, a, b, out: g * where((a == 0) & _at_least_zero(b), 0.0, out * _log(a)).conjugate(),
+)
+
+
+def _at_least_zero(b: Any) -> Any:
+    return real(b) >= 0 if _is_complex(b) else b >= 0
+
+
+def _log(a: Any) -> Any:
+    from .analytic import log
+
+    return log(a)
+
+
+def _is_complex(a: Any) -> bool:
+    return np.iscomplexobj(a) if isinstance(a, np.ndarray | np.generic | complex) else bool(a.dtype.is_complex)
+
+
+remainder = Primitive(
+    "remainder",
+    np.remainder,
+    elementwise=True,
+    a=lambda g: g,
+    b=lambda g, a, b: -g * floor(a / b),
+)
+"""`a - floor(a / b) * b`: the sign of the divisor, as Python's `%`."""
+
+
+def _floor_divide(a: Any, b: Any) -> Any:
+    """Floor division that is inf or nan where float division is; an integer divisor of 0 is the caller's to refuse."""
+    return np.floor_divide(a, b) if np.result_type(a, b).kind in "iub" else np.floor(np.true_divide(a, b))
+
+
+floor_divide = Primitive("floor_divide", _floor_divide, elementwise=True, a=None, b=None)
+
+abs_ = Primitive("abs", np.abs, elementwise=True, a=lambda g, a: g * sign(a))
+
+
+sign = Primitive(
+    "sign",
+    np.sign,
+    elementwise=True,
+    a=lambda g, a, out: (
+        where(a == 0, 0.0, (g - real(g * out.conjugate()) * out) / abs_(a)) if _is_complex(a) else _zero(g)
+    ),
+)
+
+floor = Primitive("floor", np.floor, elementwise=True, a=lambda g: _zero(g))
+ceil = Primitive("ceil", np.ceil, elementwise=True, a=lambda g: _zero(g))
+trunc = Primitive("trunc", np.trunc, elementwise=True, a=lambda g: _zero(g))
+round_ = Primitive("round", np.rint, elementwise=True, a=lambda g: _zero(g))
+
+where = Primitive(
+    "where",
+    np.where,
+    elementwise=True,
+    condition=None,
+    a=lambda g, condition: where(condition, g, 0.0),
+    b=lambda g, condition: where(condition, 0.0, g),
+)
+"""`a` where the boolean `condition` holds, else `b`."""
+
+
+
+def _half_of_ties(g: Any, a: Any, b: Any) -> Any:
+    return where(a == b, g * 0.5, 0.0)
+
+
+maximum = Primitive(
+    "maximum",
+    np.maximum,
+    elementwise=True,
+    a=lambda g, a, b: where(a > b, g, _half_of_ties(g, a, b)),
+    b=lambda g, a, b: where(b > a, g, _half_of_ties(g, a, b)),
+)
+minimum = Primitive(
+    "minimum",
+    np.minimum,
+    elementwise=True,
+    a=lambda g, a, b: where(a < b, g, _half_of_ties(g, a, b)),
+    b=lambda g, a, b: where(b < a, g, _half_of_ties(g, a, b)),
+)
+
+clip = Primitive(
+    "clip",
+    lambda a, low, high: np.minimum(np.maximum(a, low), high),
+    node_name="ClampBackward1",
+    elementwise=True,
+    a=lambda g, a, low, high: where((a >= low) & (a <= high), g, 0.0),
+    low=lambda g, a, low, high: where((a < low) & (low < high), g, 0.0),
+    high=lambda g, a, low, high: where((a > high) | (low > high), g, 0.0),
+)
+
+relu = Primitive(
+    "relu",
+    lambda a: np.maximum(a, 0),
+    elementwise=True,
+    a=lambda g, out: where(out > 0, g, 0.0),
+)
+
+conj = Primitive("conj", np.conjugate, elementwise=True, a=lambda g: g.conjugate())
+real = Primitive("real", lambda a: np.real(a).copy(), node_name="RealBackward0", a=lambda g, in_dtype: cast(g, dtype=in_dtype))
+imag = Primitive("imag", lambda a: np.imag(a).copy(), node_name="ImagBackward0", a=lambda g, in_dtype: cast(g, dtype=in_dtype) * 1j)

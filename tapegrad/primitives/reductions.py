@@ -1,0 +1,174 @@
+"""Reductions and scans. `axes` is a tuple of non-negative ints; `keepdims` keeps them with length one.
+
+16-bit floats are reduced in float32 and rounded once. Ties in max and min share the cotangent evenly (as PyTorch's
+`amax`); `argmax` takes the first.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..tape import Primitive
+from .analytic import exp
+from .arithmetic import where
+from .shaping import broadcast_to, flip, reshape
+from .structure import cast
+
+__all__ = [
+    "all_", "any_", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "reduce_max", "reduce_mean",
+    "reduce_min", "reduce_sum", "softmax", "std", "var",
+]  # fmt: skip
+
+Axes = tuple[int, ...]
+
+
+def widened(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compute 16-bit floats in float32 and round the result once, as PyTorch accumulates them."""
+
+    @functools.wraps(function)
+    def compute(a: Any, **params: Any) -> Any:
+        if a.dtype.itemsize == 2 and a.dtype.kind not in "iub":
+            return np.asarray(function(a.astype(np.float32), **params)).astype(a.dtype)
+        return function(a, **params)
+
+    return compute
+
+
+def spread(x: Any, shape: tuple[int, ...], axes: Axes) -> Any:
+    """`x`, reduced over `axes` with or without keepdims, broadcast back to the `shape` before."""
+    kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
+    return broadcast_to(x if x.shape == kept else reshape(x, shape=kept), shape=shape)
+
+
+def _count(shape: tuple[int, ...], axes: Axes) -> int:
+    return math.prod([shape[axis] for axis in axes])
+
+
+reduce_sum = Primitive(
+    "reduce_sum",
+    widened(lambda a, *, axes, keepdims: np.add.reduce(a, axis=axes, keepdims=keepdims, dtype=a.dtype)),
+    node_name="SumBackward1",
+    a=lambda g, in_shape, axes: spread(g, in_shape, axes),
+)
+
+reduce_mean = Primitive(
+    "reduce_mean",
+    widened(lambda a, *, axes, keepdims: np.add.reduce(a, axis=axes, keepdims=keepdims) / _count(a.shape, axes)),
+    node_name="MeanBackward1",
+    a=lambda g, in_shape, axes: spread(g / _count(in_shape, axes), in_shape, axes),
+)
+
+
+def _share_of_ties(g: Any, a: Any, out: Any, axes: Axes) -> Any:
+    """Each of the elements equal to the extremum gets an even part of `g`."""
+    shape = a.shape
+    hit = a == spread(out, shape, axes)
+    count = reduce_sum(cast(hit, dtype=_numpy_dtype(g)), axes=axes, keepdims=True)
+    return where(hit, spread(g, shape, axes) / count, 0.0)
+
+
+def _numpy_dtype(x: Any) -> np.dtype[Any]:
+    return x.dtype if isinstance(x, np.ndarray | np.generic) else x.dtype.numpy
+
+
+def _extremum(ufunc: np.ufunc) -> Callable[..., Any]:
+    return lambda a, *, axes, keepdims: ufunc.reduce(a, axis=axes, keepdims=keepdims)
+
+
+reduce_max = Primitive(
+    "reduce_max",
+    _extremum(np.maximum),
+    node_name="AmaxBackward0",
+    a=lambda g, a, out, axes: _share_of_ties(g, a, out, axes),
+)
+reduce_min = Primitive(
+    "reduce_min",
+    _extremum(np.minimum),
+    node_name="AminBackward0",
+    a=lambda g, a, out, axes: _share_of_ties(g, a, out, axes),
+)
+
+argmax = Primitive("argmax", lambda a, *, axis: np.argmax(a, axis=axis), a=None)
+argmin = Primitive("argmin", lambda a, *, axis: np.argmin(a, axis=axis), a=None)
+any_ = Primitive("any", lambda a, *, axes, keepdims: np.any(a, axis=axes, keepdims=keepdims), a=None)
+all_ = Primitive("all", lambda a, *, axes, keepdims: np.all(a, axis=axes, keepdims=keepdims), a=None)
+
+
+def _var(a: Any, *, axes: Axes, keepdims: bool, correction: float) -> Any:
+    """Mean squared deviation with `correction` degrees of freedom taken off; two passes, so no cancellation."""
+    centred = a - np.add.reduce(a, axis=axes, keepdims=True) / _count(a.shape, axes)
+    squares = np.add.reduce((centred * centred.conjugate()).real, axis=axes, keepdims=keepdims)
+    return squares / squares.dtype.type(max(_count(a.shape, axes) - correction, 0))
+
+
+def _var_pull(g: Any, a: Any, axes: Axes, correction: float) -> Any:
+    count = _count(a.shape, axes)
+    centred = a - reduce_mean(a, axes=axes, keepdims=True)
+    degrees = max(count - correction, 0)
+    return spread(g, a.shape, axes) * centred * (2.0 / degrees if degrees else math.inf)
+
+
+var = Primitive("var", widened(_var), a=lambda g, a, axes, correction: _var_pull(g, a, axes, correction))
+
+std = Primitive(
+    "std",
+    widened(lambda a, **params: np.sqrt(_var(a, **params))),
+    a=lambda g, a, out, axes, correction: _var_pull(where(out == 0, 0.0, g / (out * 2)), a, axes, correction),
+)
+"""Square root of `var`; where that is 0, the derivative is taken to be 0."""
+
+cumsum = Primitive(
+    "cumsum",
+    widened(lambda a, *, axis: np.cumsum(a, axis=axis, dtype=a.dtype)),
+    a=lambda g, axis: flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,)),
+)
+
+
+def _finite_max(a: Any, axes: Axes) -> Any:
+    top = np.maximum.reduce(a, axis=axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0).astype(a.dtype)
+
+
+def _logsumexp(a: Any, *, axes: Axes, keepdims: bool) -> Any:
+    top = _finite_max(a, axes)
+    out = np.log(np.add.reduce(np.exp(a - top), axis=axes, keepdims=True)) + top
+    return out if keepdims else np.squeeze(out, axis=axes)
+
+
+logsumexp = Primitive(
+    "logsumexp",
+    widened(_logsumexp),
+    a=lambda g, a, out, axes: spread(g, a.shape, axes) * exp(a - spread(_where_finite(out), a.shape, axes)),
+)
+"""`log(sum(exp(a)))`, safe for large `a`."""
+
+
+def _where_finite(out: Any) -> Any:
+    return where((out == math.inf) | (out == -math.inf), 0.0, out)
+
+
+def _softmax(a: Any, *, axis: int) -> Any:
+    powers = np.exp(a - np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf))
+    return powers / np.add.reduce(powers, axis=axis, keepdims=True)
+
+
+def _log_softmax(a: Any, *, axis: int) -> Any:
+    shifted = a - np.maximum.reduce(a, axis=axis, keepdims=True, initial=-np.inf)
+    return shifted - np.log(np.add.reduce(np.exp(shifted), axis=axis, keepdims=True))
+
+
+softmax = Primitive(
+    "softmax",
+    widened(_softmax),
+    a=lambda g, out, axis: (g - reduce_sum(g * out, axes=(axis,), keepdims=True)) * out,
+)
+log_softmax = Primitive(
+    "log_softmax",
+    widened(_log_softmax),
+    a=lambda g, out, axis: g - exp(out) * reduce_sum(g, axes=(axis,), keepdims=True),
+)

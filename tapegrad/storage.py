@@ -1,0 +1,27 @@
+"""Storage: one piece of memory, shared by a tensor and its views, with the count of writes to it."""
+
+from __future__ import annotations
+
+__all__ = ["Storage"]
+
+
+class Storage:
+    """The memory that a tensor and everything aliasing it (views, `detach()`) have in common.
+
+    `version` counts in-place writes that autograd knows of; a saved tensor remembers the version it was saved at.
+    `exported` is set once a NumPy array sharing the memory left the library, so that the memory must stay where it is.
+    `.data` looks at the same memory but counts its writes apart: its Storage names the first one in `origin`.
+    A tensor that was never aliased, written to or saved as an output has no Storage yet; that reads as version 0.
+    """
+
+    __slots__ = ("__weakref__", "exported", "origin", "version")
+
+    def __init__(self, origin: Storage | None = None) -> None:
+        self.version = 0
+        self.exported = False
+        self.origin = origin
+
+    @property
+    def memory(self) -> Storage:
+        """The Storage that stands for the memory itself."""
+        return self if self.origin is None else self.origin

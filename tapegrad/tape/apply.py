@@ -1,0 +1,145 @@
+"""apply: run a primitive on tensors and record it. The one place where nodes and tape steps are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..storage import Storage
+from .node import make_node, node_class
+from .primitive import Primitive, native
+from .state import state
+from .variable import TensorBase, history, storage_of, wrap
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["alias", "apply", "is_recording", "is_tensor", "renamed"]
+
+_NO_PARAMS: dict[str, Any] = {}
+_ndarray = np.ndarray
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor."""
+    return isinstance(x, TensorBase)
+
+
+def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _NO_PARAMS) -> Tensor:
+    """`prim` of `operands` (tensors of one dtype, or Python scalars), recorded where gradients or a recorder ask.
+
+    The operands must be what the primitive wants: promotion and defaults are the business of `ops`.
+    """
+    current = state
+    mask = 0
+    arrays = []
+    bit = 1
+    for operand in operands:
+        if isinstance(operand, TensorBase):
+            if operand._base is not None:
+                history(operand)
+            if operand._requires_grad:
+                mask |= bit
+            arrays.append(operand._array)
+        else:
+            arrays.append(operand)
+        bit += bit
+    if len(arrays) > 1 and prim.elementwise:
+        arrays = _exact_literals(arrays)
+    try:
+        value = current.quiet(prim.forward, *arrays, **params)
+    except ValueError as error:
+        shapes = [np.shape(a) for a in arrays]
+        if prim.elementwise and not _broadcastable(shapes):
+            raise ShapeError(mismatch(shapes)) from None
+        raise error
+    out = wrap(value if type(value) is _ndarray else np.asarray(value))
+    if mask and current.grad_enabled:
+        plan = prim.plan(mask)
+        if plan.pulls and out._array.dtype.kind not in "biu":
+            out._node = make_node(prim, plan, operands, params, out)
+            out._requires_grad = True
+    if prim.view:
+        _link_view(out, operands[0], prim, params)
+    if current.recorder is not None:
+        current.recorder.step(prim, operands, params, out)
+    return out
+
+
+def _exact_literals(arrays: list[Any]) -> list[Any]:
+    """Python scalars as arrays beside dtypes that are not NumPy's own (bfloat16), where they would not be weak."""
+    for array in arrays:
+        if type(array) is _ndarray and not native(array.dtype):
+            return [a if type(a) is _ndarray or type(a) is bool else np.asarray(a, array.dtype) for a in arrays]
+    return arrays
+
+
+def _broadcastable(shapes: Sequence[tuple[int, ...]]) -> bool:
+    try:
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        return False
+    return True
+
+
+def mismatch(shapes: Sequence[tuple[int, ...]]) -> str:
+    """PyTorch's message for shapes that do not broadcast."""
+    first = shapes[0]
+    for other in shapes[1:]:
+        for dim in range(1, min(len(first), len(other)) + 1):
+            m, n = first[-dim], other[-dim]
+            if m != n and 1 not in (m, n):
+                where = max(len(first), len(other)) - dim
+                return f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {where}"
+    return f"shapes {[list(s) for s in shapes]} cannot be broadcast together"
+
+
+def _link_view(out: TensorBase, source: TensorBase, prim: Primitive, params: dict[str, Any]) -> None:
+    """Make `out` an alias of `source` if NumPy gave a view of the same memory."""
+    if not _same_owner(out._array, source._array):
+        return
+    if source._storage is None and source._device is not None:
+        storage_of(source)  # moves the source to host memory of its own, which the view must look at
+        out._array = prim.forward(source._array, **params)
+    out._storage = storage_of(source)
+    out._chain = (*source._chain, (prim, params))
+    if state.grad_enabled:
+        base = source._base if source._base is not None else source
+        out._base = base
+        out._base_node = base._node
+
+
+def alias(t: TensorBase, *, own_version: bool = False) -> Tensor:
+    """A leaf that looks at the memory of `t`, with no history; with a write count of its own if asked."""
+    storage = storage_of(t)
+    out = wrap(t._array)
+    out._storage = Storage(storage.memory) if own_version else storage
+    out._chain = t._chain
+    if state.recorder is not None:
+        state.recorder.alias(out, t)
+    return out
+
+
+def _same_owner(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
+    """Whether two arrays look at one piece of memory."""
+    owner_a = a if a.base is None else a.base
+    owner_b = b if b.base is None else b.base
+    return owner_a is owner_b
+
+
+def renamed(name: str, out: Tensor) -> Tensor:
+    """`out`, a composite's fresh result, with its node named as PyTorch names the composite's."""
+    node = out._node
+    if node is not None and type(node) is not node_class(name):
+        node.__class__ = node_class(name)
+    return out
+
+
+def is_recording() -> bool:
+    """Whether a recorder is active in this thread."""
+    return state.recorder is not None
+
+

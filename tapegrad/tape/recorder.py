@@ -1,0 +1,366 @@
+"""Recorder: turns eager calls, in-place writes and backward passes into the steps of a Tape.
+
+Memory becomes values here. For each storage the recorder knows the value its memory has now; for each tensor that is
+its own base for autograd it knows the value *with derivative*; a view is its base seen through a chain of view
+primitives, derived anew whenever the base has a new value.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..storage import Storage
+from ..tree import flatten
+from .inplace import write_through
+from .primitive import PRIMITIVES, Primitive
+from .program import Source, Step, Tape, Var
+from .state import state
+from .variable import TensorBase, wrap
+
+__all__ = ["Recorder", "user_source"]
+
+Chain = tuple[tuple[Primitive, dict[str, Any]], ...]
+
+
+class _Entry:
+    """What the recorder knows of one tensor.
+
+    `var` is its present value; `leaf` the value at which it became a leaf (where its gradient is taken); `seen` what
+    `var` was derived from: the base's value for a view, else the number of writes to the memory.
+    """
+
+    __slots__ = ("leaf", "seen", "tensor", "var")
+
+    def __init__(self, tensor: TensorBase, var: Var, seen: Any) -> None:
+        self.tensor = tensor
+        self.var = var
+        self.leaf = var
+        self.seen = seen
+
+
+class _Memory:
+    """The present value of a storage: that of the tensor whose chain has length `depth`.
+
+    `inputs` counts the tape inputs on this memory; `written` whether anything wrote to it.
+    """
+
+    __slots__ = ("count", "depth", "inputs", "var")
+
+    def __init__(self, var: Var, depth: int) -> None:
+        self.var = var
+        self.depth = depth
+        self.count = 0
+        self.inputs = 0
+
+
+class Recorder:
+    """Collects the steps of one tape. `strict` is jit's: reading values into Python is an error."""
+
+    def __init__(self, name: str, strict: bool = False) -> None:
+        self.tape = Tape(name)
+        self.strict = strict
+        self.captures: list[TensorBase] = []
+        self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], Any]] = []
+        self._entries: dict[int, _Entry] = {}
+        self._memory: dict[Storage, _Memory] = {}
+        self._inputs: dict[int, int] = {}
+        self._grads: list[Any] = []
+        self._foreign: list[TensorBase] = []
+        self._stopped: dict[Var, Var] = {}
+        self._broadcast: dict[tuple[Var, tuple[int, ...]], Var] = {}
+
+    # What the tape's program is made of
+
+    def add_input(self, t: TensorBase, label: str | None = None) -> None:
+        """Make `t` an input of the tape, by its value."""
+        if id(t) in self._inputs:
+            return
+        array = t._array
+        var = Var(array.shape, array.dtype, t._requires_grad, label)
+        self._inputs[id(t)] = len(self.tape.inputs)
+        self.tape.inputs.append(var)
+        self.tape.values.append(array)
+        self.captures.append(t)
+        self._grads.append(t._grad)
+        self._entries[id(t)] = _Entry(t, var, 0)
+        if t._node is not None:
+            self._foreign.append(t)
+        if t._storage is not None:
+            memory = self._memory.setdefault(t._storage.memory, _Memory(var, len(t._chain)))
+            memory.inputs += 1
+
+    def position(self, t: TensorBase) -> int | None:
+        """Which input of the tape `t` is, or None."""
+        return self._inputs.get(id(t))
+
+    def emit(
+        self, prim: Primitive, inputs: Sequence[Any], params: dict[str, Any], like: Any, requires_grad: bool
+    ) -> Var:
+        """Add a step with one output of the shape and dtype of `like`."""
+        out = Var(like.shape, like.dtype, requires_grad)
+        self.tape.steps.append(Step(prim, tuple(inputs), params, (out,), user_source()))
+        return out
+
+    def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:
+        """Record `out = prim(*operands, **params)`."""
+        array, requires_grad = out._array, out._requires_grad
+        inputs = [self.read(o) if isinstance(o, TensorBase) else o for o in operands]
+        if not requires_grad:
+            inputs = [self.stopped(v) if isinstance(v, Var) else v for v in inputs]
+        if prim.elementwise:
+            inputs = [self._broadcast_to(v, array.shape) if isinstance(v, Var) else v for v in inputs]
+        var = self.emit(prim, inputs, params, array, requires_grad)
+        if out._storage is not None and operands and out._storage is getattr(operands[0], "_storage", None):
+            memory = self._register(operands[0])
+            seen = self.read(out._base) if out._base is not None else memory.count
+        else:
+            seen = 0
+        self._entries[id(out)] = _Entry(out, var, seen)
+
+    def alias(self, out: TensorBase, source: TensorBase) -> None:
+        """Record that `out` looks at the memory of `source`, without its derivative."""
+        var = self.stopped(self.read(source))
+        self._entries[id(out)] = _Entry(out, var, self._register(source).count)
+
+    def constant(self, out: TensorBase) -> None:
+        """Record that `out` was made from values known when the tape was made."""
+        var = self.emit(PRIMITIVES["constant"], (), {"value": out._array.copy()}, out._array, out._requires_grad)
+        self._entries[id(out)] = _Entry(out, var, 0)
+
+    def stopped(self, var: Var) -> Var:
+        """`var` without its derivative."""
+        if not var.requires_grad:
+            return var
+        if var not in self._stopped:
+            self._stopped[var] = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, False)
+        return self._stopped[var]
+
+    def _broadcast_to(self, var: Var, shape: tuple[int, ...]) -> Var:
+        if var.shape == shape:
+            return var
+        key = var, shape
+        if key not in self._broadcast:
+            like = Var(shape, var.dtype)
+            self._broadcast[key] = self.emit(
+                PRIMITIVES["broadcast_to"], (var,), {"shape": shape}, like, var.requires_grad
+            )
+        return self._broadcast[key]
+
+    # What a tensor's value is
+
+    def read(self, t: TensorBase) -> Var:
+        """The present value of `t`, derived anew if its memory or its base changed."""
+        entry = self._entries.get(id(t))
+        if entry is None:
+            entry = self._entries[id(t)] = self._enter(t)
+        elif t._base is not None and id(t) not in self._inputs:
+            base = self.read(t._base)
+            if entry.seen is not base:
+                entry.var, entry.seen = self._through(base, t._chain[len(t._base._chain) :]), base
+        elif t._storage is not None:
+            memory = self._memory.get(t._storage.memory)
+            if memory is not None and memory.count != entry.seen:
+                self._refresh(entry, memory)
+        return entry.var
+
+    def _enter(self, t: TensorBase) -> _Entry:
+        """First sight of `t`: a view of something, an alias of known memory, or a capture."""
+        if t._base is not None:
+            base = self.read(t._base)
+            return _Entry(t, self._through(base, t._chain[len(t._base._chain) :]), base)
+        memory = None if t._storage is None else self._memory.get(t._storage.memory)
+        if memory is not None:
+            if len(t._chain) >= memory.depth:
+                var = self._through(self.stopped(memory.var), t._chain[memory.depth :])
+                if t._requires_grad:
+                    var = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, True)
+                return _Entry(t, var, memory.count)
+            if memory.count:
+                raise self.unsupported("a tensor captured after a view of it was written to")
+        if self.strict:
+            raise self.unsupported(
+                f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the function's "
+                "closure, globals or object: pass it as an argument"
+            )
+        self.add_input(t)
+        return self._entries[id(t)]
+
+    def _refresh(self, entry: _Entry, memory: _Memory) -> None:
+        """The memory of `entry.tensor` was written through another tensor that autograd does not relate to it."""
+        new = self._through(self.stopped(memory.var), entry.tensor._chain[memory.depth :])
+        entry.var = self._rebind(entry.var, new)
+        entry.seen = memory.count
+
+    def _rebind(self, old: Var, new: Var) -> Var:
+        """The value of `new` with the derivative of `old`."""
+        if not old.requires_grad:
+            return self.stopped(new)
+        return self.emit(PRIMITIVES["rebind"], (old, self.stopped(new)), {}, new, True)
+
+    def _register(self, t: TensorBase) -> _Memory:
+        """The memory `t` lives in, known from now on."""
+        var = self.read(t)
+        assert t._storage is not None
+        memory = self._memory.get(t._storage.memory)
+        if memory is None:
+            memory = self._memory[t._storage.memory] = _Memory(var, len(t._chain))
+            memory.inputs += id(t) in self._inputs
+        return memory
+
+    def _through(self, var: Var, chain: Chain) -> Var:
+        """`var` seen through a chain of view primitives."""
+        if not chain:
+            return var
+        with self._grad_mode():
+            shell: Any = self._shell(var)
+            for prim, params in chain:
+                shell = prim(shell, **params)
+        return self.read(shell)
+
+    def _write_through(self, base: Var, chain: Chain, new: Var) -> Var:
+        """`base` with `new` in place of what the chain shows, as recorded steps."""
+        if not chain:
+            return new
+        with self._grad_mode():
+            return self.read(write_through(self._shell(base), chain, self._shell(new)))
+
+    def _shell(self, var: Var) -> TensorBase:
+        """A tensor that stands for `var`, so that primitives called on it are recorded; its value is of no account."""
+        shell = wrap(np.broadcast_to(np.zeros((), var.dtype), var.shape))
+        shell._requires_grad = var.requires_grad
+        self._entries[id(shell)] = _Entry(shell, var, 0)
+        return shell
+
+    @contextlib.contextmanager
+    def _grad_mode(self) -> Iterator[None]:
+        """Grad mode on: whether a derivative flows is for each Var to say."""
+        enabled, state.grad_enabled = state.grad_enabled, True
+        try:
+            yield
+        finally:
+            state.grad_enabled = enabled
+
+    # In-place writes
+
+    def before_write(self, t: TensorBase) -> None:
+        """Called before memory changes: know the old value, and refuse what the tape cannot express."""
+        self.read(t)
+        base = t if t._base is None or id(t) in self._inputs else t._base
+        memory = self._register(base)
+        position = self._inputs.get(id(base))
+        if position is not None:
+            if memory.inputs > 1 or (t._base is not None and t is base):
+                raise self.unsupported("an in-place write to an input that shares its memory with another tensor")
+            if not memory.count:
+                self.undo.append((base, base._array.copy(), base._storage))
+                self.tape.values[position] = self.undo[-1][1]
+
+    def write(self, t: TensorBase, out: TensorBase, tracked: bool) -> None:
+        """Record that `t` now has the value (and, if `tracked`, the derivative) of `out`."""
+        base = t if t._base is None or id(t) in self._inputs else t._base
+        entry, memory = self._entries[id(base)], self._register(base)
+        new = self.read(out)
+        if base is not t:
+            new = self._write_through(entry.var, t._chain[len(base._chain) :], new)
+        entry.var = new if tracked else self._rebind(entry.var, new)
+        memory.count += 1
+        entry.seen = memory.count
+        chain = base._chain[memory.depth :]
+        memory.var = self._write_through(self.stopped(memory.var), chain, self.stopped(new)) if chain else entry.var
+
+    def became_leaf(self, t: TensorBase) -> None:
+        """`t.requires_grad_()`: from here on its value is a new leaf."""
+        var = self.read(t)
+        entry = self._entries[id(t)]
+        if id(t) in self._inputs:
+            raise self.unsupported("requires_grad_() on a tensor from outside")
+        entry.var = entry.leaf = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, True)
+
+    # Backward
+
+    def backward(
+        self,
+        roots: Sequence[TensorBase],
+        cotangents: Sequence[TensorBase],
+        leaves: Sequence[TensorBase],
+        grads: Sequence[TensorBase],
+    ) -> None:
+        """Record that `grads` are the gradients of `roots` with respect to `leaves`."""
+        if self._foreign:
+            raise self.unsupported("backward through a graph that was begun before recording: detach() the input")
+        inputs = [self.read(t) for t in (*roots, *cotangents)]
+        for leaf in leaves:
+            var = self.read(leaf)
+            inputs.append(self._entries[id(leaf)].leaf if leaf._node is None else var)
+        outs = tuple(Var(g._array.shape, g._array.dtype, g._requires_grad) for g in grads)
+        params = {"roots": len(roots)}
+        self.tape.steps.append(Step(PRIMITIVES["backward"], tuple(inputs), params, outs, user_source()))
+        for grad, var in zip(grads, outs, strict=True):
+            self._entries[id(grad)] = _Entry(grad, var, 0)
+
+    # What cannot be on a tape
+
+    def reads_value(self, what: str) -> None:
+        """A tensor's value goes into Python, where the tape cannot follow."""
+        if self.strict:
+            raise self.unsupported(f"{what} reads a tensor's value, which a compiled program does not know")
+
+    def unsupported(self, what: str) -> UnsupportedError:
+        """The error for `what`, naming the user's line."""
+        source = user_source()
+        where = f" ({source.filename}:{source.line}: {source.text})" if source else ""
+        return UnsupportedError(f"{self.tape.name}: not supported while recording: {what}{where}")
+
+    # The end
+
+    def finish(self, result: Any) -> None:
+        """Set the outputs: the tensors in `result`, then the effects on the inputs."""
+        leaves, self.tape.structure = flatten(result)
+        tensors = [leaf for leaf in leaves if isinstance(leaf, TensorBase)]
+        self.tape.outputs = [self.read(t) for t in tensors]
+        self.tape.results = len(tensors)
+        self._finish_effects()
+
+    def finish_block(self) -> None:
+        """Set the outputs of a block: the values that no step used, then the effects on the inputs."""
+        used = {v for step in self.tape.steps for v in step.vars}
+        self.tape.outputs = [v for step in self.tape.steps for v in step.outputs if v not in used]
+        self.tape.results = len(self.tape.outputs)
+        self._finish_effects()
+
+    def _finish_effects(self) -> None:
+        written = self.written()
+        self.tape.writes = [position for position, _ in written]
+        self.tape.outputs += [var for _, var in written]
+        for position, (t, before) in enumerate(zip(self.captures, self._grads, strict=True)):
+            if t._grad is not None and t._grad is not before:
+                self.tape.grads.append(position)
+                self.tape.outputs.append(self.read(t._grad))
+
+    def written(self) -> list[tuple[int, Var]]:
+        """The inputs that were written to, with their final values."""
+        return [
+            (position, self.read(t))
+            for position, t in enumerate(self.captures)
+            if t._storage is not None
+            and (memory := self._memory.get(t._storage.memory)) is not None
+            and memory.count
+        ]
+
+
+def user_source() -> Source | None:
+    """The innermost line of code outside tapegrad (its examples count as outside)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("tapegrad.") or module.startswith("tapegrad.examples."):
+            return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+        frame = frame.f_back
+    return None

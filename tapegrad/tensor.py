@@ -1,0 +1,421 @@
+"""Tensor: what users hold. Attributes, gradients, conversions and repr; the operations are in `methods`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from . import dtypes
+from .autograd import backward as run_backward
+from .dtypes import dtype
+from .errors import NotDifferentiableError, ShapeError, TapegradError
+from .methods import TensorMethods
+from .ops import creation, elementwise, shaping
+from .ops.common import cast_to
+from .printing import format_tensor
+from .tape import Node, alias, history, set_tensor_type, state, storage_of, writable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Size", "Tensor"]
+
+
+class Size(tuple[int, ...]):
+    """A shape; prints as PyTorch's."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"torch.Size({list(self)})"
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(np.prod(self, dtype=np.int64))
+
+
+def _read(t: Tensor, what: str) -> None:
+    """A value goes into Python: tell the recorder, which may have to refuse."""
+    if state.recorder is not None:
+        state.recorder.reads_value(what)
+
+
+class Tensor(TensorMethods):
+    """An array with a place in a graph, as `torch.Tensor`.
+
+    Made by `tapegrad.tensor`, `zeros`, `randn` and so on, and by operations.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Any = (), **kwargs: Any) -> Tensor:
+        """As `tapegrad.tensor` in the default dtype."""
+        return creation.tensor(data, dtype=dtypes.get_default_dtype(), **kwargs)
+
+    # What it is
+
+    @property
+    def dtype(self) -> dtype:
+        """The type of the elements."""
+        return dtypes.from_numpy_dtype(self._array.dtype)
+
+    @property
+    def shape(self) -> Size:
+        """The length of each dim."""
+        return Size(self._array.shape)
+
+    @property
+    def ndim(self) -> int:
+        """The number of dims."""
+        return self._array.ndim
+
+    @property
+    def device(self) -> str:
+        """Where eager tensors live: "cpu"."""
+        return "cpu"
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the length of one dim."""
+        if dim is None:
+            return self.shape
+        if not -self._array.ndim <= dim < self._array.ndim:
+            bound = max(self._array.ndim, 1)
+            raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
+        return self._array.shape[dim]
+
+    def dim(self) -> int:
+        """The number of dims."""
+        return self._array.ndim
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return self._array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        """Bytes per element."""
+        return self._array.itemsize
+
+    def stride(self) -> tuple[int, ...]:
+        """The step of each dim, in elements."""
+        return tuple(step // self._array.itemsize for step in self._array.strides)
+
+    def is_contiguous(self) -> bool:
+        """Whether memory holds the elements in order, without gaps."""
+        return bool(self._array.flags.c_contiguous)
+
+    def contiguous(self) -> Tensor:
+        """`self` if contiguous, else a contiguous copy."""
+        return self if self.is_contiguous() else creation.clone(self)
+
+    def is_floating_point(self) -> bool:
+        """Whether the dtype is floating."""
+        return self.dtype.is_floating_point
+
+    def is_complex(self) -> bool:
+        """Whether the dtype is complex."""
+        return self.dtype.is_complex
+
+    # Gradients
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to or through this tensor. Settable on leaves."""
+        history(self)
+        return self._requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set `requires_grad` on a leaf. Returns `self`.
+
+        Raises RuntimeError for a non-leaf (to False) and for integer or bool dtypes.
+        """
+        if history(self) is not None:
+            if not requires_grad:
+                raise NotDifferentiableError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
+                    "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+                )
+            return self
+        if requires_grad:
+            if self._array.dtype.kind in "biu":
+                raise NotDifferentiableError("only Tensors of floating point dtype can require gradients")
+            if state.recorder is not None and not self._requires_grad:
+                state.recorder.became_leaf(self)
+        self._requires_grad = bool(requires_grad)
+        return self
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        return history(self) is None
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node that made this tensor; None for a leaf."""
+        return history(self)
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The accumulated gradient. Settable to None or a tensor of the same shape and dtype."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value._array.shape != self._array.shape:
+                raise ShapeError(
+                    f"assigned grad has data of a different size: got {list(value._array.shape)}, expected "
+                    f"{list(self._array.shape)}"
+                )
+            if value._array.dtype != self._array.dtype:
+                raise TapegradError(
+                    f"assigned grad has data of a different type: got {value.dtype}, expected {self.dtype}"
+                )
+        self._grad = value
+
+    def backward(
+        self,
+        gradient: Tensor | None = None,
+        retain_graph: bool | None = None,
+        create_graph: bool = False,
+        inputs: Any = None,
+    ) -> None:
+        """Add the gradients of `self` to its leaves' `.grad`; see `tapegrad.autograd.backward`."""
+        run_backward(self, gradient, retain_graph, create_graph, inputs)
+
+    def detach(self) -> Tensor:
+        """A leaf on the same memory, without history. Writes to either show in both and are counted together."""
+        return alias(self)
+
+    def detach_(self) -> Tensor:
+        """Cut `self` from its history. Returns `self`."""
+        if self._base is not None:
+            raise TapegradError("Can't detach views in-place. Use detach() instead.")
+        if state.recorder is not None:
+            raise state.recorder.unsupported("detach_()")
+        self._node, self._index, self._requires_grad = None, 0, False
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """A leaf on the same memory, without history, whose writes autograd does not notice."""
+        return alias(self, own_version=True)
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor) or value._array.dtype != self._array.dtype:
+            raise TapegradError(f"Attempted to set `.data` of a {self.dtype} tensor to {value!r}: expected its dtype")
+        if state.recorder is not None:
+            raise state.recorder.unsupported("assignment to .data")
+        self._array = storage_of(value) and value._array
+        self._device = None
+        self._storage = storage_of(value)
+        self._chain = value._chain
+
+    @property
+    def _version(self) -> int:
+        return 0 if self._storage is None else self._storage.version
+
+    # Views and parts
+
+    @property
+    def T(self) -> Tensor:  # noqa: N802
+        """The dims reversed, as a view."""
+        return shaping.permute(self, tuple(range(self._array.ndim))[::-1])
+
+    @property
+    def mT(self) -> Tensor:  # noqa: N802
+        """The last two dims swapped, as a view."""
+        if self._array.ndim < 2:
+            raise ShapeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self._array.ndim}-D tensor.")
+        return shaping.transpose(self, -2, -1)
+
+    @property
+    def H(self) -> Tensor:  # noqa: N802
+        """The conjugate transpose of a matrix."""
+        return elementwise.conj(self.mT)
+
+    @property
+    def real(self) -> Tensor:
+        """The real part."""
+        return elementwise.real(self)
+
+    @property
+    def imag(self) -> Tensor:
+        """The imaginary part of a complex tensor."""
+        return elementwise.imag(self)
+
+    # Dtypes
+
+    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False) -> Tensor:
+        """With another dtype (given itself, or by a tensor that has it); `self` if it has it and `copy` is off."""
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif isinstance(arg, dtypes.dtype | type):
+                dtype = arg
+            else:
+                device = arg
+        creation.check_device(device)
+        out = self if dtype is None else cast_to(self, dtypes.to_dtype(dtype))
+        return creation.clone(self) if copy and out is self else out
+
+    def type_as(self, other: Tensor) -> Tensor:
+        """With the dtype of `other`."""
+        return self.to(other.dtype)
+
+    def cpu(self) -> Tensor:
+        """`self`: eager tensors live on the CPU."""
+        return self
+
+    def float(self) -> Tensor:
+        """As float32."""
+        return self.to(dtypes.float32)
+
+    def double(self) -> Tensor:
+        """As float64."""
+        return self.to(dtypes.float64)
+
+    def half(self) -> Tensor:
+        """As float16."""
+        return self.to(dtypes.float16)
+
+    def bfloat16(self) -> Tensor:
+        """As bfloat16."""
+        return self.to(dtypes.bfloat16)
+
+    def int(self) -> Tensor:
+        """As int32."""
+        return self.to(dtypes.int32)
+
+    def long(self) -> Tensor:
+        """As int64."""
+        return self.to(dtypes.int64)
+
+    def bool(self) -> Tensor:
+        """As bool."""
+        return self.to(dtypes.bool_)
+
+    # Out of tensors
+
+    def item(self) -> Any:
+        """The value of a tensor of one element, as a Python number."""
+        _read(self, "item()")
+        if self._array.size != 1:
+            raise TapegradError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        value = self._array.reshape(()).item()
+        return value.item() if isinstance(value, np.generic) else value
+
+    def tolist(self) -> Any:
+        """The values as nested lists of Python numbers (a number for a 0-d tensor)."""
+        _read(self, "tolist()")
+        array = self._array
+        return (array.astype(np.float32) if array.dtype.kind == "V" else array).tolist()
+
+    def numpy(self) -> NDArray[Any]:
+        """The values as a NumPy array on the same memory. Raises RuntimeError if it requires grad: detach first."""
+        _read(self, "numpy()")
+        if self.requires_grad:
+            raise NotDifferentiableError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
+        storage_of(self).memory.exported = True
+        return writable(self)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> NDArray[Any]:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __bool__(self) -> Any:
+        _read(self, "bool()")
+        if self._array.size != 1:
+            count = "no values" if not self._array.size else "more than one value"
+            raise TapegradError(f"Boolean value of Tensor with {count} is ambiguous")
+        return bool_of(self._array.item())
+
+    def __int__(self) -> Any:
+        return int_of(self.item())
+
+    def __float__(self) -> Any:
+        return float_of(self.item())
+
+    def __complex__(self) -> complex:
+        return complex(self.item())
+
+    def __index__(self) -> Any:
+        if self._array.dtype.kind not in "biu" or self._array.size != 1:
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int_of(self.item())
+
+    def __len__(self) -> Any:
+        if not self._array.ndim:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self._array)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        if not self._array.ndim:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(shaping.unbind(self, 0))
+
+    def __contains__(self, value: Any) -> Any:
+        _read(self, "in")
+        return bool_of((self == value)._array.any())
+
+    def __hash__(self) -> Any:
+        return id(self)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        raise TypeError("a Tensor cannot be pickled: save its .numpy() instead (loading a pickle can run any code)")
+
+    def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
+        if not self.is_leaf:
+            raise TapegradError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+            )
+        copy = creation.tensor(self.detach(), dtype=self.dtype, requires_grad=self._requires_grad)
+        copy._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
+        memo[id(self)] = copy
+        return copy
+
+    def __copy__(self) -> Tensor:
+        return self.__deepcopy__({})
+
+    def __repr__(self) -> str:
+        _read(self, "repr()")
+        node = history(self)
+        d = self.dtype
+        usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_, dtypes.default_complex_dtype())
+        return format_tensor(
+            self._array,
+            dtype_name=d.name,
+            default_dtype=d in usual,
+            requires_grad=self._requires_grad,
+            grad_fn_name=None if node is None else node.name(),
+        )
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item() if not self._array.ndim else self, spec)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_array":  # the value is on a device and was not asked for yet
+            array = self._array = np.asarray(self._device)
+            return array
+        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+
+
+bool_of: Callable[[Any], Any] = bool
+int_of: Callable[[Any], Any] = int
+float_of: Callable[[Any], Any] = float
+
+set_tensor_type(Tensor)

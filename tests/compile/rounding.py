@@ -1,0 +1,107 @@
+"""How far a result may be from the truth: what rounding does to it, measured and not guessed.
+
+The truth is the same computation in float64. A result in a dtype of precision eps is right if each of its elements
+is within
+
+    eps * (CONSTANT * spread + |truth|) + FLOOR
+
+of it, where `spread` says, per element, how a relative error of 1 in every operand and result of every primitive on
+the way would show, to first order: how large the terms were that cancelled. It is measured by running the computation
+in float64 with random relative errors of 2**-26 planted in each of them (Monte Carlo arithmetic) and dividing by that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+
+import ml_dtypes
+import numpy as np
+
+from tapegrad.tape import PRIMITIVES
+
+RUNS = 6
+STEP = 2.0**-26
+
+CONSTANT = 4.0
+"""A primitive is allowed eight half-ulp roundings. The largest of RUNS random sums of a few terms stands for the sum
+of their magnitudes, and XLA's functions are wrong by a few ulp where NumPy's are right to one."""
+
+EXACT = frozenset(
+    [
+        "neg", "abs", "sign", "floor", "ceil", "trunc", "round", "where", "maximum", "minimum", "clip", "relu",
+        "conj", "real", "imag", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or",
+        "bitwise_xor", "bitwise_not", "isnan", "isinf", "isfinite", "take", "put", "gather", "reduce_max",
+        "reduce_min", "argmax", "argmin", "any", "all", "reshape", "permute", "broadcast_to", "flip", "slice",
+        "unslice", "slice_scatter", "concatenate", "stop_gradient", "rebind", "constant", "full",
+    ]
+)  # fmt: skip
+"""Primitives that only choose, move or compare: their results are not rounded, and equal numbers must stay equal."""
+
+
+@contextlib.contextmanager
+def planted_errors(seed):
+    """Run primitives with relative errors of STEP, random in sign, in their operands and results."""
+    rng = np.random.default_rng(seed)
+    forwards = {prim: prim.forward for prim in PRIMITIVES.values()}
+    try:
+        for prim, forward in forwards.items():
+            prim.forward = _with_errors(forward, rng, prim.name in EXACT)
+        yield
+    finally:
+        for prim, forward in forwards.items():
+            prim.forward = forward
+
+
+def _with_errors(forward, rng, exact):
+    def run(*operands, **params):
+        if exact and not any(np.iscomplexobj(x) for x in operands):
+            return forward(*operands, **params)
+        return _perturbed(forward(*[_perturbed(x, rng) for x in operands], **params), rng)
+
+    return run
+
+
+def _perturbed(x, rng):
+    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind not in "fc":
+        return x
+    errors = rng.choice([-STEP, STEP], x.shape)
+    if x.dtype.kind == "c":
+        errors = errors * np.exp(1j * rng.uniform(0, np.pi, x.shape))
+    return np.asarray(x * (1 + errors), x.dtype)
+
+
+def spreads(function):
+    """The parts of `function()` (a list of arrays, in double precision), each with its spread."""
+    truth = function()
+    found = [np.zeros(part.shape) for part in truth]
+    for seed in range(RUNS):
+        with planted_errors(seed), np.errstate(all="ignore"):
+            for spread, part, exact in zip(found, function(), truth, strict=True):
+                if part.dtype.kind in "fc":
+                    np.maximum(spread, np.abs(part - exact) / STEP, out=spread, where=np.isfinite(exact))
+    return truth, found
+
+
+def precision(dtype):
+    """eps and the absolute error that underflow may leave: XLA flushes subnormals, except in float16, where they
+    are within the numbers met here and each loses up to the smallest; a later factor enlarges it to 32 at most."""
+    info = ml_dtypes.finfo(np.zeros(0, dtype).real.dtype)
+    floor = 32 * float(info.smallest_subnormal) if dtype == np.float16 else 4 * float(info.smallest_normal)
+    return float(info.eps), floor
+
+
+def check(name, got, truth, spread):
+    """Raise AssertionError unless `got` is `truth` but for rounding; integers and bools must be equal."""
+    assert got.shape == truth.shape, f"{name}: shape {got.shape}, not {truth.shape}"
+    if got.dtype.kind in "biu":
+        np.testing.assert_array_equal(got, truth, err_msg=name)
+        return
+    eps, floor = precision(got.dtype)
+    wide = got.astype(truth.dtype)
+    same = (wide == truth) | (np.isnan(wide) & np.isnan(truth))
+    with np.errstate(invalid="ignore"):
+        tolerance = eps * (CONSTANT * spread + np.abs(truth)) + floor
+        bad = ~same & ~(np.abs(wide - truth) <= tolerance)
+    assert np.isfinite(spread[np.isfinite(truth)]).all(), f"{name}: the spread is not finite, nothing can be judged"
+    at = np.argwhere(bad).tolist()
+    assert not at, f"{name} {got.dtype}: {wide[bad]} is not {truth[bad]}, tolerance {tolerance[bad]}, at {at}"
