@@ -45,12 +45,17 @@ class Reachable:
         self.key: list[Hashable] = []
         self.seen: dict[int, int] = {}
 
+    def visit(self, value: Any, path: str) -> None:
+        """Add `value`, called `path`, and all it holds.
 
-def reach(function: Callable[..., Any]) -> Reachable:
-    """Everything `function` can reach. Raises UnsupportedError for an object whose state cannot be compared."""
-    found = Reachable()
-    _visit(function, getattr(function, "__name__", "function"), found)
-    return found
+        Raises UnsupportedError for an object whose state cannot be compared.
+        """
+        _visit(value, path, self)
+
+
+def reach(function: Callable[..., Any], found: Reachable) -> None:
+    """Add everything `function` can reach."""
+    found.visit(function, getattr(function, "__name__", "function"))
 
 
 def _visit(value: Any, path: str, found: Reachable) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from ..primitives.structure import backward, rebind, stop_gradient
 from ..tape import Step, Tape, Var
 
-__all__ = ["Region", "plan_tape"]
+__all__ = ["Planner", "Region", "backward_parts", "plan_tape"]
 
 
 @dataclass(eq=False)
@@ -40,10 +40,12 @@ def backward_parts(step: Step) -> tuple[tuple[Var, ...], tuple[Var, ...], tuple[
 
 def plan_tape(tape: Tape) -> list[Step | Region]:
     """The steps and regions of `tape` in an order in which they can be evaluated; dead steps are left out."""
-    return _Planner(tape.steps).plan(tape.steps, tape.outputs)
+    return Planner(tape.steps).plan(tape.steps, tape.outputs)
 
 
-class _Planner:
+class Planner:
+    """What the steps of a tape need from each other; `regions` has the region of every backward step."""
+
     def __init__(self, steps: Sequence[Step]) -> None:
         self.position = {step: i for i, step in enumerate(steps)}
         self.producer = {var: step for step in steps for var in step.outputs}

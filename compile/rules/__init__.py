@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ...primitives import structure as structure_primitives
 from ...tape import Primitive
-from . import analytic, arithmetic, comparison, indexing, linalg, reductions, shaping, structure
+from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure
 from .common import Rule
 
 __all__ = ["INTERPRETED", "RULES", "Rule"]
@@ -22,6 +22,7 @@ RULES: dict[Primitive, Rule] = {
     **comparison.RULES,
     **indexing.RULES,
     **linalg.RULES,
+    **losses.RULES,
     **reductions.RULES,
     **shaping.RULES,
     **structure.RULES,

@@ -45,9 +45,9 @@ def widened(rule: Rule) -> Rule:
     """
 
     @functools.wraps(rule)
-    def compute(a: jax.Array, **params: Any) -> jax.Array:
+    def compute(a: jax.Array, *rest: jax.Array, **params: Any) -> jax.Array:
         if not is_half(a):
-            return rule(a, **params)
-        return lax.convert_element_type(rule(lax.convert_element_type(a, np.float32), **params), a.dtype)
+            return rule(a, *rest, **params)
+        return lax.convert_element_type(rule(lax.convert_element_type(a, np.float32), *rest, **params), a.dtype)
 
     return compute

@@ -16,7 +16,7 @@ from ...tape.apply import apply, is_tensor
 from .arrays import DType, Shape, arrays, is_inexact
 from .domains import ANY, Domain
 
-__all__ = ["Arg", "Call", "Layout", "Sample", "doubled"]
+__all__ = ["Arg", "Call", "Layout", "Sample", "doubled", "literal"]
 
 Run = Callable[..., Any]
 _DOUBLE = {"f": np.dtype(np.float64), "V": np.dtype(np.float64), "c": np.dtype(np.complex128)}
@@ -89,8 +89,8 @@ class Call:
         return Call(self.prim, tuple(map(doubled, self.operands)), params, self.run)
 
     def __repr__(self) -> str:
-        parts = [_literal(operand) for operand in self.operands]
-        parts += [f"{name}={_literal(value)}" for name, value in self.params.items()]
+        parts = [literal(operand) for operand in self.operands]
+        parts += [f"{name}={literal(value)}" for name, value in self.params.items()]
         return f"{self.prim.name}({', '.join(parts)})"
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002  (IPython's protocol)
@@ -98,7 +98,8 @@ class Call:
         printer.text(repr(self))
 
 
-def _literal(value: Any) -> str:
+def literal(value: Any) -> str:
+    """An array, or another value, as Python."""
     if isinstance(value, np.ndarray):
         empty = "" if value.size else f".reshape{value.shape}"
         return f"np.array({value.tolist()}, {value.dtype.name!r}){empty}"

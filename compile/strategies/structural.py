@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ...primitives import indexing, linalg, reductions, shaping, structure
+from ...primitives import indexing, linalg, losses, reductions, shaping, structure
 from ...tape import Primitive
 from .arrays import BOOL, COMPLEX, FLOATS, NUMBERS, REALS, DType, Shape
 from .calls import Arg, Layout, Sample
@@ -202,6 +202,23 @@ def _arg(prim: Primitive) -> Sample:
 
 _CORRECTIONS = tuple({"correction": correction} for correction in (1, 0, 0.5))
 
+# Losses
+
+_LOSSES: tuple[tuple[Shape, int, Shape], ...] = (
+    ((2, 3), 1, (2,)), ((3,), 0, ()), ((2, 3, 2), 1, (2, 2)), ((3, 2), 0, (2,)), ((0, 3), 1, (0,)),
+)  # fmt: skip
+
+
+def _nll_loss_layouts() -> Iterator[Layout]:
+    """Some targets are ignored, never all: the mean of none is nan."""
+    for (shape, axis, at), dtype, reduction in itertools.product(_LOSSES, FLOATS, ("mean", "sum", "none")):
+        for ignore in (-100, 1) if at == (2,) else (-100,):
+            if not (reduction == "mean" and 0 in at):
+                target = Arg(at, INDEX, positions(shape[axis]), unique=ignore == 1)
+                params = {"axis": axis, "ignore_index": ignore, "reduction": reduction}
+                yield Layout((Arg(shape, dtype), target), params)
+
+
 # Structure
 
 _VALUES: tuple[Any, ...] = (
@@ -271,6 +288,8 @@ STRUCTURAL: tuple[Sample, ...] = (
     _reduction(reductions.logsumexp, ANY, FLOATS, smallest=1),
     _scan(reductions.softmax, ANY, FLOATS),
     _scan(reductions.log_softmax, ANY, FLOATS),
+    # losses
+    Sample(losses.nll_loss, lambda: list(_nll_loss_layouts())),
     # structure
     Sample(structure.cast, lambda: list(_cast_layouts())),
     Sample(structure.stop_gradient, lambda: [Layout(pair.operands[:1]) for pair in _pairs(ALL)], numeric=False),

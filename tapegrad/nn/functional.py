@@ -11,13 +11,11 @@ from .. import dtypes
 from ..errors import ShapeError, TapegradError
 from ..ops.common import broadcast_shapes, dtype_of, require_tensor, to_floating, unary
 from ..ops.elementwise import ne, relu, sigmoid, tanh, where
-from ..ops.indexing import gather
 from ..ops.linalg import matmul
 from ..ops.reductions import log_softmax, mean, softmax
 from ..ops.reductions import sum as sum_
-from ..ops.shaping import squeeze, unsqueeze
-from ..primitives import analytic
-from ..tape import renamed
+from ..primitives import analytic, losses
+from ..tape import apply, renamed
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -91,33 +89,22 @@ def nll_loss(
 
     Raises RuntimeError for shapes or dtypes that do not fit, IndexError for a target that is no class.
     """
-    axis = 1 if input._array.ndim > 1 else 0
-    classes = _check_targets(input, target, axis, ignore_index)
-    ignored = target == ignore_index
-    safe = where(ignored, 0, target) if 0 <= ignore_index < classes or _any(target, ignore_index) else target
-    picked = -squeeze(gather(input, axis, unsqueeze(safe, axis)), axis)
+    axis = 1 if require_tensor("nll_loss", input)._array.ndim > 1 else 0
+    _check_targets(input, target, axis, ignore_index)
+    if reduction not in ("none", "mean", "sum"):
+        raise ValueError(f"{reduction} is not a valid value for reduction: expected 'none', 'mean' or 'sum'")
+    params = {"axis": axis, "ignore_index": ignore_index, "reduction": "none" if weight is not None else reduction}
+    loss = apply(losses.nll_loss, (input, target), params)
+    if weight is None:
+        return loss
     kept = ne(target, ignore_index)
-    factor = None if weight is None else weight[safe]
-    if factor is not None:
-        picked = picked * factor
-    if safe is target and factor is None:
-        return renamed("NllLossBackward0", _reduced(picked, reduction))
-    picked = where(kept, picked, 0.0)
-    if reduction != "mean":
-        return renamed("NllLossBackward0", _reduced(picked, reduction))
-    total = sum_(kept.to(dtype_of(input)) if factor is None else where(kept, factor, 0.0))
-    return renamed("NllLossBackward0", sum_(picked) / total)
+    factor = where(kept, weight[where(kept, target, 0)], 0.0)
+    total = _reduced(loss * factor, "sum" if reduction == "mean" else reduction)
+    return renamed("NllLossBackward0", total / sum_(factor) if reduction == "mean" else total)
 
 
-def _any(target: Tensor, ignore_index: int) -> bool:
-    """Whether a target is to be ignored; while recording, always, so that no value decides the program."""
-    from ..tape import is_recording
-
-    return is_recording() or bool((target._array == ignore_index).any())
-
-
-def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) -> int:  # noqa: A002
-    """Refuse targets that do not fit; returns the number of classes."""
+def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) -> None:  # noqa: A002
+    """Refuse targets that do not fit."""
     shape, wanted = require_tensor("nll_loss", input)._array.shape, require_tensor("nll_loss", target, 2)._array.shape
     if not shape:
         raise ShapeError("nll_loss(): input must have at least one dimension")
@@ -134,7 +121,6 @@ def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) 
     bad = (values != ignore_index) & ((values < 0) | (values >= shape[axis]))
     if bad.any():
         raise IndexError(f"Target {int(values[bad].flat[0])} is out of bounds.")
-    return shape[axis]
 
 
 def cross_entropy(

@@ -1,5 +1,5 @@
 """Primitives: NumPy forward and VJP rule, by family."""
 
-from . import analytic, arithmetic, comparison, indexing, linalg, reductions, shaping, structure
+from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure
 
-__all__ = ["analytic", "arithmetic", "comparison", "indexing", "linalg", "reductions", "shaping", "structure"]
+__all__ = ["analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure"]

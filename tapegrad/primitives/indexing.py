@@ -21,7 +21,10 @@ def _take_add(g: Any, index: Any, *, axis: int, size: int) -> Any:
 
 def _scatter_add(g: Any, index: Any, *, axis: int, size: int) -> Any:
     out = np.zeros((*index.shape[:axis], size, *index.shape[axis + 1 :]), g.dtype)
-    np.add.at(out, _along(index, axis), g)
+    if index.shape[axis] == 1:  # no position can repeat
+        out[_along(index, axis)] = g
+    else:
+        np.add.at(out, _along(index, axis), g)
     return out
 
 

@@ -31,10 +31,10 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compute 16-bit floats in float32 and round the result once, as PyTorch accumulates them."""
 
     @functools.wraps(function)
-    def compute(a: Any, **params: Any) -> Any:
+    def compute(a: Any, *rest: Any, **params: Any) -> Any:
         if a.dtype.itemsize == 2 and a.dtype.kind not in "iub":
-            return np.asarray(function(a.astype(np.float32), **params)).astype(a.dtype)
-        return function(a, **params)
+            return np.asarray(function(a.astype(np.float32), *rest, **params)).astype(a.dtype)
+        return function(a, *rest, **params)
 
     return compute
 
@@ -68,11 +68,12 @@ def _share_of_ties(g: Any, a: Any, out: Any, axes: Axes) -> Any:
     """Each of the elements equal to the extremum gets an even part of `g`."""
     shape = a.shape
     hit = a == spread(out, shape, axes)
-    count = reduce_sum(cast(hit, dtype=_numpy_dtype(g)), axes=axes, keepdims=True)
+    count = reduce_sum(cast(hit, dtype=numpy_dtype(g)), axes=axes, keepdims=True)
     return where(hit, spread(g, shape, axes) / count, 0.0)
 
 
-def _numpy_dtype(x: Any) -> np.dtype[Any]:
+def numpy_dtype(x: Any) -> np.dtype[Any]:
+    """The NumPy dtype of an array or a tensor."""
     return x.dtype if isinstance(x, np.ndarray | np.generic) else x.dtype.numpy
 
 

@@ -32,23 +32,25 @@ Chain = tuple[tuple[Primitive, dict[str, Any]], ...]
 class _Entry:
     """What the recorder knows of one tensor.
 
-    `var` is its present value; `leaf` the value at which it became a leaf (where its gradient is taken); `seen` what
-    `var` was derived from: the base's value for a view, else the number of writes to the memory.
+    `var` is its present value; `leaf` the value at which it became a leaf (where its gradient is taken); `base` the
+    tensor it is a view of, or None; `seen` what `var` was derived from: the base's value for a view, else the number
+    of writes to the memory.
     """
 
-    __slots__ = ("leaf", "seen", "tensor", "var")
+    __slots__ = ("base", "leaf", "seen", "tensor", "var")
 
-    def __init__(self, tensor: TensorBase, var: Var, seen: Any) -> None:
+    def __init__(self, tensor: TensorBase, var: Var, seen: Any, base: TensorBase | None = None) -> None:
         self.tensor = tensor
         self.var = var
         self.leaf = var
         self.seen = seen
+        self.base = base
 
 
 class _Memory:
     """The present value of a storage: that of the tensor whose chain has length `depth`.
 
-    `inputs` counts the tape inputs on this memory; `written` whether anything wrote to it.
+    `count` is the number of writes so far; `inputs` the positions of the tape's inputs on this memory.
     """
 
     __slots__ = ("count", "depth", "inputs", "var")
@@ -57,7 +59,7 @@ class _Memory:
         self.var = var
         self.depth = depth
         self.count = 0
-        self.inputs = 0
+        self.inputs: list[int] = []
 
 
 class Recorder:
@@ -67,12 +69,13 @@ class Recorder:
         self.tape = Tape(name)
         self.strict = strict
         self.captures: list[TensorBase] = []
-        self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], Any]] = []
+        self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], int]] = []
         self._entries: dict[int, _Entry] = {}
         self._memory: dict[Storage, _Memory] = {}
         self._inputs: dict[int, int] = {}
         self._grads: list[Any] = []
-        self._foreign: list[TensorBase] = []
+        self._foreign: set[int] = set()
+        self._read: set[int] = set()
         self._stopped: dict[Var, Var] = {}
         self._broadcast: dict[tuple[Var, tuple[int, ...]], Var] = {}
 
@@ -84,21 +87,26 @@ class Recorder:
             return
         array = t._array
         var = Var(array.shape, array.dtype, t._requires_grad, label)
-        self._inputs[id(t)] = len(self.tape.inputs)
+        position = self._inputs[id(t)] = len(self.tape.inputs)
         self.tape.inputs.append(var)
         self.tape.values.append(array)
         self.captures.append(t)
         self._grads.append(t._grad)
         self._entries[id(t)] = _Entry(t, var, 0)
         if t._node is not None:
-            self._foreign.append(t)
+            self._foreign.add(position)
         if t._storage is not None:
             memory = self._memory.setdefault(t._storage.memory, _Memory(var, len(t._chain)))
-            memory.inputs += 1
+            memory.inputs.append(position)
 
     def position(self, t: TensorBase) -> int | None:
         """Which input of the tape `t` is, or None."""
         return self._inputs.get(id(t))
+
+    def knows_memory(self, t: TensorBase) -> bool:
+        """Whether an input of the tape is on the memory of `t`."""
+        memory = None if t._storage is None else self._memory.get(t._storage.memory)
+        return memory is not None and bool(memory.inputs)
 
     def emit(
         self, prim: Primitive, inputs: Sequence[Any], params: dict[str, Any], like: Any, requires_grad: bool
@@ -119,10 +127,11 @@ class Recorder:
         var = self.emit(prim, inputs, params, array, requires_grad)
         if out._storage is not None and operands and out._storage is getattr(operands[0], "_storage", None):
             memory = self._register(operands[0])
-            seen = self.read(out._base) if out._base is not None else memory.count
+            base = None if out._base is None else self._base_of(operands[0])
+            seen = memory.count if base is None else self.read(base)
+            self._entries[id(out)] = _Entry(out, var, seen, base)
         else:
-            seen = 0
-        self._entries[id(out)] = _Entry(out, var, seen)
+            self._entries[id(out)] = _Entry(out, var, 0)
 
     def alias(self, out: TensorBase, source: TensorBase) -> None:
         """Record that `out` looks at the memory of `source`, without its derivative."""
@@ -158,23 +167,30 @@ class Recorder:
     def read(self, t: TensorBase) -> Var:
         """The present value of `t`, derived anew if its memory or its base changed."""
         entry = self._entries.get(id(t))
+        if id(t) in self._inputs:
+            self._read.add(self._inputs[id(t)])
         if entry is None:
             entry = self._entries[id(t)] = self._enter(t)
-        elif t._base is not None and id(t) not in self._inputs:
-            base = self.read(t._base)
+        elif entry.base is not None:
+            base = self.read(entry.base)
             if entry.seen is not base:
-                entry.var, entry.seen = self._through(base, t._chain[len(t._base._chain) :]), base
+                entry.var, entry.seen = self._through(base, t._chain[len(entry.base._chain) :]), base
         elif t._storage is not None:
             memory = self._memory.get(t._storage.memory)
             if memory is not None and memory.count != entry.seen:
                 self._refresh(entry, memory)
         return entry.var
 
+    def _base_of(self, t: TensorBase) -> TensorBase:
+        """The tensor that a write to `t` gives a new value: `t` itself unless it is a view."""
+        base = self._entries[id(t)].base
+        return t if base is None else base
+
     def _enter(self, t: TensorBase) -> _Entry:
         """First sight of `t`: a view of something, an alias of known memory, or a capture."""
         if t._base is not None:
             base = self.read(t._base)
-            return _Entry(t, self._through(base, t._chain[len(t._base._chain) :]), base)
+            return _Entry(t, self._through(base, t._chain[len(t._base._chain) :]), base, t._base)
         memory = None if t._storage is None else self._memory.get(t._storage.memory)
         if memory is not None:
             if len(t._chain) >= memory.depth:
@@ -211,7 +227,8 @@ class Recorder:
         memory = self._memory.get(t._storage.memory)
         if memory is None:
             memory = self._memory[t._storage.memory] = _Memory(var, len(t._chain))
-            memory.inputs += id(t) in self._inputs
+            if id(t) in self._inputs:
+                memory.inputs.append(self._inputs[id(t)])
         return memory
 
     def _through(self, var: Var, chain: Chain) -> Var:
@@ -252,19 +269,19 @@ class Recorder:
     def before_write(self, t: TensorBase) -> None:
         """Called before memory changes: know the old value, and refuse what the tape cannot express."""
         self.read(t)
-        base = t if t._base is None or id(t) in self._inputs else t._base
-        memory = self._register(base)
-        position = self._inputs.get(id(base))
-        if position is not None:
-            if memory.inputs > 1 or (t._base is not None and t is base):
-                raise self.unsupported("an in-place write to an input that shares its memory with another tensor")
-            if not memory.count:
-                self.undo.append((base, base._array.copy(), base._storage))
-                self.tape.values[position] = self.undo[-1][1]
+        memory = self._register(self._base_of(t))
+        if not memory.inputs or memory.count:
+            return
+        owner = self.captures[memory.inputs[0]]
+        if len(memory.inputs) > 1 or owner._chain:
+            raise self.unsupported("an in-place write to an input that shares its memory with another tensor")
+        assert owner._storage is not None
+        self.undo.append((owner, owner._array.copy(), owner._storage.version))
+        self.tape.values[memory.inputs[0]] = self.undo[-1][1]
 
     def write(self, t: TensorBase, out: TensorBase, tracked: bool) -> None:
         """Record that `t` now has the value (and, if `tracked`, the derivative) of `out`."""
-        base = t if t._base is None or id(t) in self._inputs else t._base
+        base = self._base_of(t)
         entry, memory = self._entries[id(base)], self._register(base)
         new = self.read(out)
         if base is not t:
@@ -293,7 +310,7 @@ class Recorder:
         grads: Sequence[TensorBase],
     ) -> None:
         """Record that `grads` are the gradients of `roots` with respect to `leaves`."""
-        if self._foreign:
+        if self._foreign & self._read:
             raise self.unsupported("backward through a graph that was begun before recording: detach() the input")
         inputs = [self.read(t) for t in (*roots, *cotangents)]
         for leaf in leaves:

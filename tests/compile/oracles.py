@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import tapegrad as tg
 from tapegrad.compile.strategies import arrays, doubled
 from tapegrad.compile.strategies.arrays import is_inexact
+from tapegrad.compile.strategies.calls import literal
 from tapegrad.compile.strategies.domains import FINE
 
 EPS = np.finfo(np.float64).eps
@@ -47,6 +48,19 @@ class Probe:
         first = [f"gradient of {i}{how}" for how in ("", " with create_graph") for i in positions]
         return ["value", *first, *second]
 
+    def nudged(self, rng, by):
+        """The same with every inexact operand wrong by as much, up or down."""
+
+        def moved(x):
+            inexact = isinstance(x, np.ndarray) and is_inexact(x.dtype)
+            return np.asarray(x + rng.choice([-by, by], x.shape)) if inexact else x
+
+        return replace(self, call=replace(self.call, operands=tuple(map(moved, self.call.operands))))
+
+    def _repr_pretty_(self, printer, cycle):
+        parts = [f"g={literal(self.g)}", f"ws=[{', '.join(map(literal, self.ws))}]"]
+        printer.text("\n  ".join([repr(self.call), *parts]))
+
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
@@ -54,14 +68,9 @@ class Outcome:
     `sum(Re(conj(w) * gradient))` for the primals of the probe."""
 
     value: object
-    plain: tuple
-    first: tuple
-    second: tuple
-
-    @property
-    def by_primitives(self):
-        """The same, all of it computed by applying primitives, as rules do only where a graph is wanted."""
-        return replace(self, plain=self.first)
+    plain: list
+    first: list
+    second: list
 
     @property
     def parts(self):
@@ -91,8 +100,9 @@ def tensor(value, requires_grad=False):
     return t.requires_grad_(requires_grad)
 
 
-def eager(probe):
-    """The outcome by the VJP rules."""
+def eager(probe, by_primitives=False):
+    """The outcome by the VJP rules. Where no graph is wanted of them, rules run on bare arrays, by NumPy's operators,
+    unless all is to be done by applying primitives."""
     call = probe.call
     operands = [tensor(o, i in probe.positions) for i, o in enumerate(call.operands)]
     out = call(*operands)
@@ -102,17 +112,25 @@ def eager(probe):
     inputs, g = [operands[i] for i in probe.positions], tensor(probe.g, True)
     plain = tg.autograd.grad(out, inputs, tensor(probe.g), retain_graph=True)
     first = tg.autograd.grad(out, inputs, g, create_graph=True)
-    for a, b, x in zip(plain, first, inputs, strict=True):
-        assert a.dtype == b.dtype == x.dtype
-        assert a.shape == b.shape == x.shape
-        assert not a.requires_grad
-    second = tg.autograd.grad(first, [*inputs, g], [tensor(w) for w in probe.ws], allow_unused=True)
+    check_kinds(probe, plain, first)
+    ws = [tensor(w) for w in probe.ws]
+    second = tg.autograd.grad(first, [*inputs, g], ws, create_graph=by_primitives, allow_unused=True)
     return Outcome(
         out.detach().numpy(),
-        tuple(t.numpy() for t in plain),
+        tuple(t.detach().numpy() for t in (first if by_primitives else plain)),
         tuple(t.detach().numpy() for t in first),
-        tuple(np.zeros_like(p) if t is None else t.numpy() for t, p in zip(second, probe.primals, strict=True)),
+        tuple(
+            np.zeros_like(p) if t is None else t.detach().numpy() for t, p in zip(second, probe.primals, strict=True)
+        ),
     )
+
+
+def check_kinds(probe, plain, first):
+    """Gradients have the shapes and dtypes of their primals, and a graph only if it was asked for."""
+    for a, b, x in zip(plain, first, probe.primals, strict=False):
+        assert a._array.dtype == b._array.dtype == x.dtype
+        assert a._array.shape == b._array.shape == x.shape
+        assert not a.requires_grad
 
 
 def eager_gradients(call, g):

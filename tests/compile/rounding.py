@@ -19,8 +19,14 @@ import numpy as np
 
 from tapegrad.tape import PRIMITIVES
 
+from .oracles import eager
+
 RUNS = 6
 STEP = 2.0**-26
+
+SMALL = 0.25
+"""Operands are besides taken to be wrong by eps times this, in absolute terms: formulas that agree but for rounding
+may differ in whether terms of the size of one cancel near zero."""
 
 CONSTANT = 4.0
 """A primitive is allowed eight half-ulp roundings. The largest of RUNS random sums of a few terms stands for the sum
@@ -70,14 +76,18 @@ def _perturbed(x, rng):
     return np.asarray(x * (1 + errors), x.dtype)
 
 
-def spreads(function):
-    """The parts of `function()` (a list of arrays, in double precision), each with its spread."""
-    truth = function()
+def spreads(probe):
+    """The truth about the probe's outcome, and the spread of each of its parts."""
+    double = probe.in_double()
+    truth = eager(double, by_primitives=True).parts
     found = [np.zeros(part.shape) for part in truth]
     for seed in range(RUNS):
+        nudged = double.nudged(np.random.default_rng(seed), STEP * SMALL)
         with planted_errors(seed), np.errstate(all="ignore"):
-            for spread, part, exact in zip(found, function(), truth, strict=True):
-                if part.dtype.kind in "fc":
+            parts = eager(nudged, by_primitives=True).parts
+        for spread, part, exact in zip(found, parts, truth, strict=True):
+            if part.dtype.kind in "fc":
+                with np.errstate(all="ignore"):
                     np.maximum(spread, np.abs(part - exact) / STEP, out=spread, where=np.isfinite(exact))
     return truth, found
 

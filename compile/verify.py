@@ -1,0 +1,251 @@
+"""The check: is what a compiled program computed what the tape says, to the accuracy its dtype allows?
+
+The truth is the same tape replayed eagerly in float64. How far a float32 result may be from it is not guessed but
+measured, per element, by Monte Carlo arithmetic: the replay is repeated with every operand of every step changed by
+random relative amounts of the size of a rounding error, and the spread of each output element says how strongly
+rounding is amplified there (cancellation included, since that is where terms much larger than their sum are changed).
+
+    D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic, UCLA CSD-970002, 1997.
+
+Steps that sum n terms get noise larger by sqrt(n), the growth of the error of summing in any order. Integers and bools
+must be equal, except where the noise changes them too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..autograd import grad
+from ..errors import CheckError
+from ..primitives import shaping, structure
+from ..tape import Step, Tape, TensorBase, Var, apply, state, wrap
+from .plan import backward_parts
+
+__all__ = ["Comparison", "Report", "check", "replay"]
+
+SAMPLES = 8
+SAFETY = 8.0
+ULPS = 8.0
+
+_EXACT = frozenset({
+    shaping.reshape, shaping.permute, shaping.slice_, shaping.unslice, shaping.slice_scatter, shaping.flip,
+    shaping.concatenate, structure.stop_gradient, structure.rebind, structure.constant, structure.full, structure.backward,
+})  # fmt: skip
+"""Steps that round nothing, forward or backward."""
+
+Noise = Callable[[Step, Any], Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One output: the worst error as a fraction of its tolerance (at most 1 passes), and where."""
+
+    name: str
+    fraction: float
+    index: tuple[int, ...]
+    compiled: Any
+    eager: Any
+    truth: Any
+    tolerance: float
+
+    def __str__(self) -> str:
+        return f"{self.name}: worst error {self.fraction:.2g} of tolerance"
+
+
+@dataclass
+class Report:
+    """The comparison of every output; `blame` is what a failed check found out about the cause."""
+
+    name: str
+    comparisons: list[Comparison]
+    blame: str = ""
+
+    @property
+    def worst(self) -> float:
+        """The largest fraction of a tolerance."""
+        return max((c.fraction for c in self.comparisons), default=0.0)
+
+    def __str__(self) -> str:
+        width = max((len(c.name) for c in self.comparisons), default=0)
+        verdict = "agrees with the eager tape" if self.worst <= 1 else "DISAGREES with the eager tape"
+        lines = [f"check of {self.name}: compiled program {verdict} (worst error, as a fraction of its tolerance)"]
+        lines += [f"    {c.name:<{width}}  {c.fraction:8.3f}" for c in self.comparisons]
+        return "\n".join(lines)
+
+    def raise_if_failed(self) -> None:
+        """Raise CheckError, naming the worst output and the first step that diverges, if an error is over tolerance."""
+        bad = max(self.comparisons, key=lambda c: c.fraction, default=None)
+        if bad is None or bad.fraction <= 1:
+            return
+        raise CheckError(
+            f"{self.name}: the compiled program disagrees with the eager tape in {bad.name}{list(bad.index)}: compiled "
+            f"{bad.compiled!r}, eager {bad.eager!r}, float64 {bad.truth!r}, tolerance {bad.tolerance:.3g}.\n{self.blame}"
+        )
+
+
+def check(
+    tape: Tape, values: Sequence[Any], eager: Sequence[Any], compiled: Sequence[Any], names: Sequence[str]
+) -> Report:
+    """Compare the `compiled` outputs of `tape` for the input `values` with the `eager` ones.
+
+    All are NumPy arrays, in the order of the tape's inputs and outputs; `names` are the outputs' for the report.
+    """
+    envs = [replay(tape, values, None), *[replay(tape, values, _noise(seed)) for seed in range(SAMPLES)]]
+    comparisons = [
+        compare(name, var, [env[var] for env in envs], e, c)
+        for name, var, e, c in zip(names, tape.outputs, eager, compiled, strict=True)
+    ]
+    report = Report(tape.name, comparisons)
+    if report.worst > 1:
+        from .blame import blame
+
+        report.blame = blame(tape, values, envs)
+    return report
+
+
+def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any) -> Comparison:
+    """One output against its truth (`runs[0]`) and tolerance (the spread of the other runs)."""
+    truth, tolerance = tolerances(var, runs)
+    compiled, eager = np.asarray(compiled), np.asarray(eager)
+    with np.errstate(all="ignore"):
+        error = np.abs(_widened(compiled) - truth)
+        fraction = np.where(error == 0, 0.0, error / tolerance)
+        agreed = (compiled == eager) | ((compiled != compiled) & (eager != eager))
+        fraction = np.where(agreed, np.where(np.isfinite(fraction), np.minimum(fraction, 1.0), 0.0), fraction)
+        fraction = np.where(np.isnan(fraction), np.inf, fraction)
+    if not fraction.size:
+        return Comparison(name, 0.0, (), None, None, None, 0.0)
+    at = np.unravel_index(np.argmax(fraction), fraction.shape)
+    index = tuple(int(i) for i in at)
+    return Comparison(
+        name, float(fraction[at]), index, compiled[at].item(), eager[at].item(), truth[at].item(), float(tolerance[at])
+    )
+
+
+
+
+
+def tolerances(var: Var, runs: Sequence[Any]) -> tuple[Any, Any]:
+    """The truth and, per element, how far from it a correct result may be."""
+    truth = _widened(runs[0])
+    if var.dtype.kind in "biu":
+        changed = np.any([run != runs[0] for run in runs[1:]], axis=0)
+        return truth, np.where(changed, np.inf, 0.5)
+    eps, tiny = _precision(var.dtype)
+    with np.errstate(all="ignore"):
+        spread = np.sqrt(np.mean([np.abs(_widened(run) - truth) ** 2 for run in runs[1:]], axis=0))
+        spread = np.where(np.isfinite(spread), spread, np.inf)
+        return truth, SAFETY * spread + ULPS * eps * np.abs(truth) + tiny
+
+
+def _precision(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The spacing of numbers at 1 and the smallest normal number of a floating or complex dtype.
+
+    XLA on CPU flushes numbers below the smallest normal one to 0.
+    """
+    info = _finfo(dtype)
+    return float(info.eps), float(info.tiny if hasattr(info, "tiny") else info.smallest_normal)
+
+
+def _finfo(dtype: np.dtype[Any]) -> Any:
+    if dtype.kind == "V":
+        import ml_dtypes
+
+        return ml_dtypes.finfo(dtype)
+    return np.finfo(dtype)
+
+
+def _widened(x: Any) -> Any:
+    """`x` in float64 or complex128."""
+    x = np.asarray(x)
+    return x.astype(np.complex128 if x.dtype.kind == "c" else np.float64)
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float64 for floats, complex128 for complex numbers, the dtype itself otherwise."""
+    if dtype.kind in "biu":
+        return dtype
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+
+
+def _noise(seed: int) -> Noise:
+    """Relative noise of the size of one rounding error of the step, more where it sums many terms."""
+    generator = np.random.default_rng(seed)
+
+    def noise(step: Step, operand: Any) -> Any:
+        if step.prim in _EXACT or operand._array.dtype.kind in "biu":
+            return operand
+        dtype = next((v.dtype for v in (*step.outputs, *step.vars) if v.dtype.kind not in "biu"), None)
+        if dtype is None:
+            return operand
+        size = _precision(dtype)[0] * math.sqrt(_terms(step))
+        return operand * wrap(1.0 + size * generator.standard_normal(operand._array.shape))
+
+    return noise
+
+
+def _terms(step: Step) -> float:
+    """How many terms a sum in this step, forward or backward, may have."""
+    if step.prim.elementwise:
+        return 1.0
+    sizes = [max(math.prod(v.shape), 1) for v in (*step.vars, *step.outputs)]
+    longest = max((n for v in step.vars for n in v.shape), default=1)
+    return max(max(sizes) / min(sizes), longest, 1.0)
+
+
+def replay(tape: Tape, values: Sequence[Any], noise: Noise | None = None) -> dict[Var, Any]:
+    """Run the tape eagerly in float64 on input `values`; the value of every Var, as arrays."""
+    recorder, state.recorder = state.recorder, None
+    enabled, state.grad_enabled = state.grad_enabled, True
+    try:
+        env: dict[Var, Any] = {}
+        for var, value in zip(tape.inputs, values, strict=True):
+            env[var] = _leaf(np.asarray(value).astype(_wide(var.dtype)), var.requires_grad)
+        for step in tape.steps:
+            for var, out in zip(step.outputs, _replay_step(step, env, noise), strict=True):
+                env[var] = out
+        return {var: t._array for var, t in env.items()}
+    finally:
+        state.recorder, state.grad_enabled = recorder, enabled
+
+
+def _leaf(array: Any, requires_grad: bool) -> Any:
+    t = wrap(array)
+    t._requires_grad = requires_grad
+    return t
+
+
+def _replay_step(step: Step, env: dict[Var, Any], noise: Noise | None) -> list[Any]:
+    if step.prim is structure.backward:
+        return _replay_backward(step, env)
+    operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
+    if noise is not None:
+        operands = [noise(step, x) if isinstance(x, TensorBase) else x for x in operands]
+    params = {name: _wide(value) if isinstance(value, np.dtype) else value for name, value in step.params.items()}
+    if step.prim is structure.constant:
+        params["value"] = params["value"].astype(_wide(params["value"].dtype))
+    out = apply(step.prim, tuple(operands), params)
+    (var,) = step.outputs
+    if var.requires_grad != out._requires_grad:
+        out = _leaf(out._array, var.requires_grad)
+    return [out]
+
+
+def _replay_backward(step: Step, env: dict[Var, Any]) -> list[Any]:
+    roots, cotangents, leaves = backward_parts(step)
+    grads = grad(
+        [env[v] for v in roots],
+        [env[v] for v in leaves],
+        [env[v] for v in cotangents],
+        retain_graph=True,
+        create_graph=any(out.requires_grad for out in step.outputs),
+        allow_unused=True,
+    )
+    return [
+        wrap(np.zeros(leaf.shape, _wide(leaf.dtype))) if g is None else g for g, leaf in zip(grads, leaves, strict=True)
+    ]
