@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from typing import Any
 
 import jax
 import numpy as np
 
-from ..tape import TensorBase, storage_of, wrap
+from ..tape import TensorBase, keep_on_device, storage_of, wrap
 
 __all__ = ["aval", "from_device", "store", "value_of"]
 
@@ -46,26 +45,19 @@ def _alone(t: TensorBase) -> bool:
 def store(t: TensorBase, value: Any) -> None:
     """Give `t` a new value computed on the device: in its memory if that is shared, else kept on the device."""
     shared = not _alone(t)
-    storage = storage_of(t) if t._storage is None else t._storage
+    storage = t._storage or storage_of(t)
     if shared:
         np.copyto(t._array, np.asarray(value))
     else:
-        _put(t, value)
+        keep_on_device(t, value)
     storage.version += 1
 
 
 def from_device(value: Any) -> Any:
     """A new leaf tensor whose value is on the device, fetched when first read on the host."""
     t = wrap(_NOWHERE)
-    _put(t, value)
+    keep_on_device(t, value)
     return t
-
-
-def _put(t: TensorBase, value: Any) -> None:
-    """Keep the value on the device only; `Tensor` fetches it when `_array` is asked for."""
-    t._device = value
-    with contextlib.suppress(AttributeError):  # already unset
-        del t._array
 
 
 _NOWHERE = np.empty(0)

@@ -18,10 +18,10 @@ import jax
 import numpy as np
 
 from ..dtypes import get_default_dtype
+from ..environment import Reachable, reach
 from ..tape import Recorder, Tape, TensorBase, state
 from ..tree import Structure, flatten, unflatten
 from .device import aval, from_device, store, value_of
-from .environment import Reachable, reach
 from .lower import lower_flat
 from .pullback import unsupported_history
 from .verify import Report, check

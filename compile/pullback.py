@@ -15,22 +15,20 @@ __all__ = ["unsupported_history"]
 class CompiledBackward(Node):
     """Stands where the graph of a compiled call would be; pulling a cotangent through it is an error."""
 
-    __slots__ = ("function", "kind")
+    __slots__ = ("function",)
 
     def __init__(self, function: str, kind: str, t: TensorBase) -> None:
         self.function = function
         self.kind = kind
+        self.leaf = None
         self.edges = ()
-        self.plan = SavePlan((), (), False)
+        self.indices = None
+        self.plan = SavePlan((), (), (), ())
         self.saved = ()
         self.width = 0
         self.outputs = 1
         self.shape, self.dtype = t._device.shape, t._device.dtype
         self.sequence = next_sequence()
-
-    def name(self) -> str:
-        """The name of the node that the eager run recorded."""
-        return self.kind
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         raise UnsupportedError(

@@ -42,10 +42,11 @@ BOOL, INTEGRAL, FLOATING, COMPLEX = range(4)  # PyTorch's categories, lowest fir
 class dtype:  # noqa: N801  (PyTorch's name)
     """The type of a tensor's elements, as `torch.dtype`."""
 
-    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name", "numpy")
+    __slots__ = ("category", "is_complex", "is_floating_point", "is_signed", "itemsize", "name", "numpy", "scalar_type")
 
-    def __init__(self, name: str, numpy_type: Any, category: int) -> None:
+    def __init__(self, name: str, numpy_type: Any, category: int, scalar_type: str) -> None:
         self.name: Final = name
+        self.scalar_type: Final = scalar_type  # what PyTorch's errors call it
         self.numpy: Final[np.dtype[Any]] = np.dtype(numpy_type)
         self.category: Final = category
         self.itemsize: Final[int] = self.numpy.itemsize
@@ -60,18 +61,18 @@ class dtype:  # noqa: N801  (PyTorch's name)
         return self.name if self.name != "bool" else "bool_"
 
 
-bool_ = dtype("bool", np.bool_, BOOL)
-uint8 = dtype("uint8", np.uint8, INTEGRAL)
-int8 = dtype("int8", np.int8, INTEGRAL)
-int16 = dtype("int16", np.int16, INTEGRAL)
-int32 = dtype("int32", np.int32, INTEGRAL)
-int64 = dtype("int64", np.int64, INTEGRAL)
-float16 = dtype("float16", np.float16, FLOATING)
-bfloat16 = dtype("bfloat16", ml_dtypes.bfloat16, FLOATING)
-float32 = dtype("float32", np.float32, FLOATING)
-float64 = dtype("float64", np.float64, FLOATING)
-complex64 = dtype("complex64", np.complex64, COMPLEX)
-complex128 = dtype("complex128", np.complex128, COMPLEX)
+bool_ = dtype("bool", np.bool_, BOOL, "Bool")
+uint8 = dtype("uint8", np.uint8, INTEGRAL, "Byte")
+int8 = dtype("int8", np.int8, INTEGRAL, "Char")
+int16 = dtype("int16", np.int16, INTEGRAL, "Short")
+int32 = dtype("int32", np.int32, INTEGRAL, "Int")
+int64 = dtype("int64", np.int64, INTEGRAL, "Long")
+float16 = dtype("float16", np.float16, FLOATING, "Half")
+bfloat16 = dtype("bfloat16", ml_dtypes.bfloat16, FLOATING, "BFloat16")
+float32 = dtype("float32", np.float32, FLOATING, "Float")
+float64 = dtype("float64", np.float64, FLOATING, "Double")
+complex64 = dtype("complex64", np.complex64, COMPLEX, "ComplexFloat")
+complex128 = dtype("complex128", np.complex128, COMPLEX, "ComplexDouble")
 
 DTYPES: Final = (
     bool_, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64, complex64, complex128,

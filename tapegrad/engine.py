@@ -11,13 +11,13 @@ import numpy as np
 
 from .errors import RuleError
 from .primitives.shaping import broadcast_adjoint
-from .tape import AccumulateGrad, Node, TensorBase, state, wrap
+from .tape import Node, TensorBase, state, wrap
 from .tape.primitive import native
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["accumulate", "run"]
+__all__ = ["accumulate", "reachable", "run"]
 
 Edge = tuple[Any, int]
 
@@ -36,97 +36,101 @@ def run(
     (edges), their cotangents are returned in order, None where no path leads there; nothing is accumulated, and only
     nodes on a path to a target run. Cotangents are bare arrays unless `create_graph`.
     """
-    walk = _Walk(retain_graph, create_graph, targets)
-    seeds = list(cotangents) if create_graph else [c._array for c in cotangents]
+    walk = _Walk(retain_graph, create_graph)
+    if targets is not None:
+        walk.ends = {node for node, _ in targets}
+        walk.needed = _needed([node for node, _ in roots], walk.ends)
     recorder, state.recorder = state.recorder, None
     grad_enabled, state.grad_enabled = state.grad_enabled, create_graph
     try:
         if create_graph:
-            return walk.run(roots, seeds)
-        with np.errstate(all="ignore"):
-            return walk.run(roots, seeds)
+            walk.run(roots, cotangents)
+        else:
+            state.run_quietly(walk.run, roots, [c._array for c in cotangents])
     finally:
         state.recorder, state.grad_enabled = recorder, grad_enabled
+    return [] if targets is None else [walk.found.get(edge) for edge in targets]
 
 
 class _Walk:
-    """One reverse walk: the cotangents not yet handed on, and the nodes they wait at."""
+    """One reverse walk: the cotangents not yet handed on, and the nodes they wait at.
 
-    def __init__(self, retain_graph: bool, create_graph: bool, targets: Sequence[Edge] | None) -> None:
+    With `ends`, cotangents that arrive there go to `found`, and only the nodes in `needed` run.
+    """
+
+    def __init__(self, retain_graph: bool, create_graph: bool) -> None:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
-        self.targets = targets
+        self.ends: set[Node] | None = None
+        self.needed: set[Node] = set()
+        self.found: dict[Edge, Any] = {}
         self.pending: dict[Node, Any] = {}
         self.heap: list[tuple[int, Node]] = []
 
-    def run(self, roots: Sequence[Edge], seeds: Sequence[Any]) -> list[Any]:
-        for edge, seed in zip(roots, seeds, strict=True):
-            self.send(edge, seed)
-        if self.targets is None:
-            self.walk_all()
-            return []
-        return self.walk_to(self.targets, _needed([node for node, _ in roots], {node for node, _ in self.targets}))
-
-    def send(self, edge: Edge, g: Any) -> None:
-        """Add `g` to the cotangent waiting at `edge`."""
-        node, index = edge
-        pending = self.pending
-        if node in pending:
-            if node.outputs == 1:
-                pending[node] = pending[node] + g
-            else:
-                slots = pending[node]
-                slots[index] = g if slots[index] is None else slots[index] + g
-            return
-        if node.outputs == 1:
-            pending[node] = g
-        else:
-            pending[node] = [None] * node.outputs
-            pending[node][index] = g
-        heappush(self.heap, (-node.sequence, node))
-
-    def walk_all(self) -> None:
-        heap, pending = self.heap, self.pending
+    def run(self, roots: Sequence[Edge], seeds: Sequence[Any]) -> None:
+        for (node, index), seed in zip(roots, seeds, strict=True):
+            self.send(node, index, seed)
+        heap, pending, found = self.heap, self.pending, self.found
+        ends, needed, create_graph = self.ends, self.needed, self.create_graph
         while heap:
             _, node = heappop(heap)
-            if type(node) is AccumulateGrad:
-                accumulate(node.variable, pending.pop(node), self.create_graph)
+            g = pending.pop(node)
+            if ends is None:
+                if node.leaf is not None:
+                    leaf = node.leaf()
+                    if leaf is not None:
+                        accumulate(leaf, g, create_graph)
+                    continue
             else:
-                self.pull(node, pending.pop(node))
+                if node in ends:
+                    for index, part in enumerate([g] if node.outputs == 1 else g):
+                        found[node, index] = part
+                if node not in needed:
+                    continue
+            self.step(node, g)
 
-    def walk_to(self, targets: Sequence[Edge], needed: set[Node]) -> list[Any]:
-        found: dict[Edge, Any] = {}
-        ends = {node for node, _ in targets}
-        while self.heap:
-            _, node = heappop(self.heap)
-            g = self.pending.pop(node)
-            if node in ends:
-                for index, part in enumerate([g] if node.outputs == 1 else g):
-                    found[node, index] = part
-            if node in needed:
-                self.pull(node, g, needed | ends)
-        return [found.get(edge) for edge in targets]
+    def send(self, node: Node, index: int, g: Any) -> None:
+        """Add `g` to the cotangent waiting at output `index` of `node`."""
+        pending = self.pending
+        if node not in pending:
+            heappush(self.heap, (-node.sequence, node))
+            pending[node] = g if node.outputs == 1 else [g if i == index else None for i in range(node.outputs)]
+        elif node.outputs == 1:
+            pending[node] = pending[node] + g
+        else:
+            slots = pending[node]
+            slots[index] = g if slots[index] is None else slots[index] + g
 
-    def pull(self, node: Node, g: Any, wanted: set[Node] | None = None) -> None:
-        """Run the rules of `node` on `g` and send the cotangents on."""
+    def step(self, node: Node, g: Any) -> None:
+        """Run the rules of `node` on `g`, check what they return, and send it on."""
         bare = not self.create_graph
         if bare and node.outputs == 1 and not native(node.dtype):
-            # Python scalars in rules are weak beside NumPy's own dtypes only; tensors know PyTorch's rules.
-            cotangents = [None if c is None else c._array for c in node.pull(wrap(np.asarray(g)), create_graph=True)]
+            cotangents = _pull_with_tensors(node, g)
         else:
             cotangents = node.pull(g, self.create_graph)
-        for edge, cotangent in zip(node.edges, cotangents, strict=True):
-            target = edge[0]
-            if target is None or cotangent is None or (wanted is not None and target not in wanted):
+        ends, indices, pending = self.ends, node.indices, self.pending
+        for k, target in enumerate(node.edges):
+            cotangent = cotangents[k]
+            if cotangent is None or (ends is not None and target not in self.needed and target not in ends):
                 continue
             if target.outputs == 1:
-                if cotangent.shape != target.shape:
+                array = cotangent if bare else cotangent._array
+                if array.shape != target.shape:
                     cotangent = _unbroadcast(node, cotangent, target)
-                if (cotangent.dtype if bare else cotangent._array.dtype) != target.dtype:
-                    raise _wrong(node, "dtype", cotangent.dtype, target.dtype)
-            self.send(edge, cotangent)
+                if array.dtype is not target.dtype and array.dtype != target.dtype:
+                    raise _wrong(node, "dtype", array.dtype, target.dtype)
+                if target not in pending:  # as `send`, without the call
+                    heappush(self.heap, (-target.sequence, target))
+                    pending[target] = cotangent
+                    continue
+            self.send(target, 0 if indices is None else indices[k], cotangent)
         if not self.retain_graph:
             node.release()
+
+
+def _pull_with_tensors(node: Node, g: Any) -> list[Any]:
+    """The rules run on tensors, though no graph is wanted: for dtypes beside which Python scalars are not weak."""
+    return [None if c is None else c._array for c in node.pull(wrap(np.asarray(g)), create_graph=True)]
 
 
 def _unbroadcast(node: Node, cotangent: Any, target: Node) -> Any:
@@ -140,18 +144,23 @@ def _wrong(node: Node, what: str, got: Any, wanted: Any) -> RuleError:
     return RuleError(f"{node.name()} returned a gradient of {what} {got}, expected {what} {wanted}")
 
 
-def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
-    """The nodes reachable from `roots` from which some node of `ends` can be reached (through an edge)."""
-    seen: set[Node] = set(roots)
+def reachable(roots: Sequence[Node]) -> list[Node]:
+    """The nodes that can be reached from `roots`, oldest first."""
+    seen = set(roots)
     stack = list(seen)
     while stack:
-        for node, _ in stack.pop().edges:
-            if node is not None and node not in seen:
+        for node in stack.pop().edges:
+            if node not in seen:
                 seen.add(node)
                 stack.append(node)
+    return sorted(seen, key=lambda node: node.sequence)
+
+
+def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
+    """The nodes reachable from `roots` from which some node of `ends` can be reached through an edge."""
     needed: set[Node] = set()
-    for node in sorted(seen, key=lambda node: node.sequence):
-        if any(target in ends or target in needed for target, _ in node.edges):
+    for node in reachable(roots):
+        if any(target in ends or target in needed for target in node.edges):
             needed.add(node)
     return needed
 
@@ -162,11 +171,9 @@ def accumulate(leaf: TensorBase, g: Any, create_graph: bool) -> None:
     if create_graph:
         leaf._grad = g if held is None else held + g
     elif held is None:
-        # Two for this frame and getrefcount's argument, one for the caller's stack: nobody else has this memory.
+        # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
         owned = type(g) is np.ndarray and g.base is None and g.flags.writeable and sys.getrefcount(g) <= 3
         leaf._grad = wrap(g if owned else np.array(g))
     else:
         held += wrap(np.asarray(g))
         leaf._grad = held
-
-

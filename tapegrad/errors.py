@@ -4,6 +4,7 @@ from __future__ import annotations
 
 __all__ = [
     "CheckError",
+    "DtypeError",
     "GraphFreedError",
     "InPlaceError",
     "NotDifferentiableError",
@@ -28,6 +29,10 @@ class GraphFreedError(TapegradError):
 
 class InPlaceError(TapegradError):
     """An in-place write that is forbidden, or that destroyed a value a backward needs."""
+
+
+class DtypeError(TapegradError, NotImplementedError):
+    """An operation that is not defined for a dtype."""
 
 
 class NotDifferentiableError(TapegradError):

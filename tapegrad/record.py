@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+from .environment import Reachable, reach
+from .errors import UnsupportedError
 from .tape import Recorder, Tape, TensorBase, state
 from .tree import flatten
 
@@ -27,6 +29,7 @@ def record(fn: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> A
     for leaf in leaves:
         if isinstance(leaf, TensorBase):
             recorder.add_input(leaf, label.get(id(leaf)))
+    recorder.labels = _capture_names(fn)
     with _active(recorder):
         result = fn(*args, **kwargs)
         recorder.finish(result)
@@ -37,6 +40,14 @@ def _argument_names(fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[int, 
     code = getattr(fn, "__code__", None)
     names = () if code is None else code.co_varnames[: code.co_argcount]
     return {id(arg): name for arg, name in zip(args, names, strict=False)}
+
+
+def _capture_names(fn: Callable[..., Any]) -> dict[int, str]:
+    """What to call the tensors that the function can reach: where they are found."""
+    found = Reachable()
+    with suppress(UnsupportedError):  # something that jit would refuse; names are only for reading
+        reach(fn, found)
+    return {id(t): path for t, path in zip(found.tensors, found.paths, strict=True)}
 
 
 @contextmanager

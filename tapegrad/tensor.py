@@ -15,7 +15,7 @@ from .methods import TensorMethods
 from .ops import creation, elementwise, shaping
 from .ops.common import cast_to
 from .printing import format_tensor
-from .tape import Node, alias, history, set_tensor_type, state, storage_of, writable
+from .tape import Node, alias, exposed, history, set_tensor_type, state, storage_of, writable
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -159,7 +159,8 @@ class Tensor(TensorMethods):
     @property
     def grad_fn(self) -> Node | None:
         """The node that made this tensor; None for a leaf."""
-        return history(self)
+        node = history(self)
+        return None if node is None else exposed(node)
 
     @property
     def grad(self) -> Tensor | None:
@@ -406,12 +407,6 @@ class Tensor(TensorMethods):
 
     def __format__(self, spec: str) -> str:
         return format(self.item() if not self._array.ndim else self, spec)
-
-    def __getattr__(self, name: str) -> Any:
-        if name == "_array":  # the value is on a device and was not asked for yet
-            array = self._array = np.asarray(self._device)
-            return array
-        raise AttributeError(f"'Tensor' object has no attribute {name!r}")
 
 
 bool_of: Callable[[Any], Any] = bool

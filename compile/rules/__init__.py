@@ -23,6 +23,7 @@ RULES: dict[Primitive, Rule] = {
     **indexing.RULES,
     **linalg.RULES,
     **losses.RULES,
+    **losses.RULES,
     **reductions.RULES,
     **shaping.RULES,
     **structure.RULES,

@@ -8,7 +8,7 @@ import jax
 from jax import lax
 
 from ...primitives import analytic as p
-from .common import Rule, Rules, like, widened
+from .common import Rule, Rules, is_complex, like, widened
 
 __all__ = ["RULES"]
 
@@ -18,7 +18,16 @@ Pair = tuple[Array, Array]
 
 def _logarithm(base: float) -> Rule:
     """The logarithm to `base`: in 16 bits the quotient of two rounded logarithms would be rounded thrice."""
-    return widened(lambda a: lax.div(lax.log(a), like(a, math.log(base))))
+
+    @widened
+    def logarithm(a: Array) -> Array:
+        if not is_complex(a):
+            return lax.div(lax.log(a), like(a, math.log(base)))
+        natural = lax.log(a)
+        parts = lax.real(natural), lax.imag(natural)
+        return lax.complex(*[lax.div(part, like(part, math.log(base))) for part in parts])
+
+    return logarithm
 
 
 @jax.custom_jvp
@@ -79,7 +88,7 @@ def _gelu(a: Array) -> Array:
 
 RULES: Rules = {
     p.exp: lax.exp,
-    p.exp2: lax.exp2,
+    p.exp2: widened(lax.exp2),  # XLA rounds log(2) to the dtype: in bfloat16 2 ** 100 would be 27% off
     p.expm1: lax.expm1,
     p.log: lax.log,
     p.log2: _logarithm(2.0),

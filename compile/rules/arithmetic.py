@@ -8,16 +8,18 @@ infinite cotangent becomes nan. The tangents are linear expressions that JAX tra
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from ...primitives import arithmetic as p
-from .common import Rules, is_complex, is_float, is_half, like, widened
+from .common import Rule, Rules, is_complex, is_float, is_half, like, widened
 
 __all__ = ["RULES"]
 
@@ -57,8 +59,8 @@ def _rounded(a: Array) -> Array:
     """`a`, a 16-bit float that XLA may still hold in float32, rounded now: `floor` sees the difference."""
     if not is_half(a):
         return a
-    info = jnp.finfo(a.dtype)
-    return lax.reduce_precision(a, info.nexp, info.nmant)
+    exponent_bits, mantissa_bits = (5, 10) if a.dtype == np.float16 else (8, 7)
+    return lax.reduce_precision(a, exponent_bits, mantissa_bits)
 
 
 def _floor_divide(a: Array, b: Array) -> Array:
@@ -96,8 +98,11 @@ def _remainder(a: Array, b: Array) -> Array:
 
 # Powers
 
-_MAX_MULTIPLICATIONS = 8
-"""Up to this exponent repeated multiplication is as accurate as a power function, and faster."""
+_MAX_MULTIPLICATIONS = {"c": 100, "i": math.inf, "u": math.inf}
+"""Up to which exponent, by kind of dtype, repeated multiplication is as accurate as a power function.
+
+8 for floats; NumPy's own limit for complex numbers, whose powers are exponentials of logarithms; any for integers.
+"""
 
 
 def _whole(exponent: complex) -> int | None:
@@ -116,7 +121,7 @@ def _pow_scalar(a: Array, *, exponent: complex) -> Array:
         return like(a, 1)
     if n == -1:
         return _reciprocal(a)
-    if n is not None and (abs(n) <= _MAX_MULTIPLICATIONS or a.dtype.kind in "iu"):
+    if n is not None and abs(n) <= _MAX_MULTIPLICATIONS.get(a.dtype.kind, 8):
         return lax.integer_pow(a, n)
     return lax.sqrt(a) if exponent == 0.5 else lax.pow(a, like(a, exponent))
 
@@ -181,6 +186,12 @@ def _sign(a: Array) -> Array:
     return lax.select(zero, like(a, 0), unit)
 
 
+def _rounding(rule: Rule) -> Rule:
+    """`rule`, and integers as they are."""
+    return lambda a: a if a.dtype.kind in "iu" else rule(a)
+
+
+@_rounding
 def _trunc(a: Array) -> Array:
     return lax.select(lax.lt(a, like(a, 0)), lax.ceil(a), lax.floor(a))
 
@@ -208,17 +219,32 @@ def _extremum(value: Callable[..., Array], better: Callable[..., Array]) -> Call
     return lambda a, b: of_floats(a, b) if is_float(a) else value(a, b)
 
 
-def _clip(a: Array, low: Array, high: Array) -> Array:
-    """`min(max(a, low), high)`, the value taken from the operand that gets the cotangent.
+def _clipped(a: Array, low: Array, high: Array) -> Array:
+    return lax.min(lax.max(a, low), high)
 
-    As PyTorch: `a` within the closed interval, `low` below it, `high` above it or where the bounds are swapped;
-    none of them where `a < low = high`.
+
+@jax.custom_jvp
+def _float_clip(a: Array, low: Array, high: Array) -> Array:
+    """`min(max(a, low), high)`; `lax.clamp` gives `a` no cotangent at the bounds."""
+    return _clipped(a, low, high)
+
+
+@_float_clip.defjvp
+def _float_clip_jvp(primals: tuple[Array, ...], tangents: tuple[Array, ...]) -> Pair:
+    """As PyTorch: to `a` within the closed interval, to `low` below it, to `high` above it or where bounds are swapped.
+
+    None of them has a part where `a < low = high`.
     """
-    limited = lax.stop_gradient(lax.min(lax.max(a, low), high))
+    (a, low, high), (da, dlow, dhigh) = primals, tangents
     within = lax.bitwise_and(lax.ge(a, low), lax.le(a, high))
     below = lax.bitwise_and(lax.lt(a, low), lax.lt(low, high))
     above = lax.bitwise_or(lax.gt(a, high), lax.gt(low, high))
-    return lax.select(within, a, lax.select(below, low, lax.select(above, high, limited)))
+    bounds = lax.select(below, dlow, lax.select(above, dhigh, like(a, 0)))
+    return _float_clip(a, low, high), lax.select(within, da, bounds)
+
+
+def _clip(a: Array, low: Array, high: Array) -> Array:
+    return _float_clip(a, low, high) if is_float(a) else _clipped(a, low, high)
 
 
 @jax.custom_jvp
@@ -250,8 +276,8 @@ RULES: Rules = {
     p.floor_divide: _floor_divide,
     p.abs_: _abs,
     p.sign: _sign,
-    p.floor: lax.floor,
-    p.ceil: lax.ceil,
+    p.floor: _rounding(lax.floor),
+    p.ceil: _rounding(lax.ceil),
     p.trunc: _trunc,
     p.round_: _round,
     p.where: lax.select,

@@ -16,7 +16,7 @@ from jax import lax
 from ...primitives import indexing as p
 from .common import Rules
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "gather"]
 
 Array = jax.Array
 Shape = tuple[int, ...]
@@ -92,7 +92,8 @@ def _put(base: Array, new: Array, index: Array, *, axis: int) -> Array:
 # One element along an axis, the other axes in step
 
 
-def _gather(a: Array, index: Array, *, axis: int) -> Array:
+def gather(a: Array, index: Array, *, axis: int) -> Array:
+    """`a[..., index[i], ...]` along one axis."""
     if not index.size:
         return lax.full(index.shape, 0, a.dtype)
     others = tuple([i for i in range(a.ndim) if i != axis])
@@ -125,6 +126,6 @@ RULES: Rules = {
     p.take: _take,
     p.take_add: _take_add,
     p.put: _put,
-    p.gather: _gather,
+    p.gather: gather,
     p.scatter_add: _scatter_add,
 }

@@ -16,6 +16,7 @@ except ImportError as error:
 from .arrays import arrays, dtypes, shapes, tensors
 from .calls import Arg, Call, Layout, Sample, doubled
 from .domains import Domain
+from .programs import Program, programs
 from .samples import SAMPLES, calls
 
 __all__ = [
@@ -24,11 +25,13 @@ __all__ = [
     "Call",
     "Domain",
     "Layout",
+    "Program",
     "Sample",
     "arrays",
     "calls",
     "doubled",
     "dtypes",
+    "programs",
     "shapes",
     "tensors",
 ]

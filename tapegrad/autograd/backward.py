@@ -12,7 +12,7 @@ from ..dtypes import from_numpy_dtype
 from ..errors import NotDifferentiableError, ShapeError
 from ..ops.common import cast_to, dtype_of
 from ..ops.creation import ones_like
-from ..tape import AccumulateGrad, TensorBase, edge_of, state, wrap
+from ..tape import TensorBase, edge_of, state, wrap
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -83,15 +83,8 @@ def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
 
 def _leaves(edges: Sequence[tuple[Any, int]]) -> list[TensorBase]:
     """The leaves that can be reached from the edges, in the order they were first used."""
-    seen = {node for node, _ in edges}
-    stack = list(seen)
-    while stack:
-        for node, _ in stack.pop().edges:
-            if node is not None and node not in seen:
-                seen.add(node)
-                stack.append(node)
-    ends = sorted((node for node in seen if isinstance(node, AccumulateGrad)), key=lambda node: node.sequence)
-    return [node.variable for node in ends]
+    nodes = engine.reachable([node for node, _ in edges])
+    return [leaf for node in nodes if node.leaf is not None and (leaf := node.leaf()) is not None]
 
 
 def grad(
@@ -176,7 +169,10 @@ def _implicit(root: Any) -> Tensor:
         raise NotDifferentiableError(
             f"grad can be implicitly created only for real scalar outputs but got {from_numpy_dtype(root._array.dtype)}"
         )
-    return ones_like(root) if state.recorder is not None else wrap(np.full(root._array.shape, 1, root._array.dtype))
+    if state.recorder is not None:
+        return ones_like(root)
+    array = root._array
+    return wrap(np.array(1, array.dtype) if not array.ndim else np.ones(array.shape, array.dtype))
 
 
 def _checked(root: Any, seed: Any, position: int) -> Tensor:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import GraphFreedError, NotDifferentiableError
+from ..errors import NotDifferentiableError
 from ..tape import Node, TensorBase, alias, edge_of, state, storage_of, wrap
-from ..tape.node import next_sequence
+from ..tape.node import freed, next_sequence
 from ..tape.primitive import SavePlan
 
 if TYPE_CHECKING:
@@ -32,19 +32,18 @@ class FunctionCtx(Node):
         self._positions = [i for i, needed in enumerate(needs) if needed]
         self._saved: tuple[Any, ...] | None = ()
         self._metadata: list[tuple[tuple[int, ...], Any]] = []
-        self.edges = tuple([edge_of(args[i]) for i in self._positions])
-        self.plan = SavePlan((), (), True)
+        edges = [edge_of(args[i]) for i in self._positions]
+        self.edges = tuple([node for node, _ in edges if node is not None])
+        self.indices = tuple([index for _, index in edges])
+        self.kind = f"{function.__name__}Backward"
+        self.leaf = None
+        self.plan = SavePlan((), (), (), ())
         self.saved = ()
         self.width = len(args)
         self.sequence = next_sequence()
 
-    def name(self) -> str:
-        return f"{self._function.__name__}Backward"
-
-    @property
-    def next_functions(self) -> tuple[Any, ...]:
-        """As `Node.next_functions`, over the tensor arguments that need a gradient."""
-        return self.edges
+    def positions(self) -> tuple[int, ...]:
+        return tuple(self._positions)
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
         """Keep tensors for `backward`; writing to one of them in place before that is an error then."""
@@ -66,17 +65,14 @@ class FunctionCtx(Node):
     def saved_tensors(self) -> tuple[Any, ...]:
         """What `save_for_backward` kept. Raises RuntimeError once freed, or if one was written to since."""
         if self._saved is None:
-            raise GraphFreedError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Specify retain_graph=True if you need to."
-            )
+            raise freed()
         return tuple([None if entry is None else self._unpacked(entry) for entry in self._saved])
 
     def _unpacked(self, entry: tuple[Any, ...]) -> Any:
         value, storage, version = entry[:3]
         array = value._array if isinstance(value, TensorBase) else value
         if storage.version != version:
-            raise self._modified(array, storage.version, version)
+            raise self.modified(array, storage.version, version)
         if isinstance(value, TensorBase):
             return value
         out = wrap(array)

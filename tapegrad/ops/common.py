@@ -13,7 +13,7 @@ from ..dtypes import dtype
 from ..errors import ShapeError
 from ..primitives.structure import cast
 from ..tape.apply import mismatch
-from ..tape import Primitive, TensorBase, apply, check_writable, write
+from ..tape import Primitive, TensorBase, apply, apply_pair, check_writable, write
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -40,6 +40,7 @@ Scalar = bool | int | float | complex
 TensorLike = Any  # a Tensor or a Python scalar
 Dims = int | Sequence[int] | None
 
+_EVERY = tuple([tuple(range(n)) for n in range(9)])  # all dims of a tensor, by their number
 _SCALARS = (bool, int, float, complex, np.generic)
 
 
@@ -105,16 +106,14 @@ def promote(op: str, *operands: TensorLike, floating: bool = False) -> tuple[Any
 
 
 def binary(prim: Primitive, a: TensorLike, b: TensorLike, *, floating: bool = False) -> Tensor:
-    """An element-wise primitive of two operands, promoted."""
-    if not (
-        isinstance(a, TensorBase)
-        and isinstance(b, TensorBase)
-        and a._array.dtype is b._array.dtype
-        and (not floating or a._array.dtype.kind in "fcV")
-    ):
-        a, b = promote(prim.name, a, b, floating=floating)
-        if not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
-            raise TypeError(f"{prim.name}(): argument 1 must be Tensor, not {type(a).__name__}")
+    """An element-wise primitive of two operands, promoted; `floating` takes ints to the default dtype."""
+    if isinstance(a, TensorBase) and isinstance(b, TensorBase):
+        d = a._array.dtype
+        if d is b._array.dtype and not (floating and d.kind in "biu"):
+            return apply_pair(prim, a, b)  # type: ignore[arg-type]
+    a, b = promote(prim.name, a, b, floating=floating)
+    if not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
+        raise TypeError(f"{prim.name}(): argument 1 must be Tensor, not {type(a).__name__}")
     return apply(prim, (a, b))
 
 
@@ -160,7 +159,7 @@ def normalise_dim(op: str, dim: Any, ndim: int) -> int:
 def normalise_dims(op: str, dims: Dims, ndim: int) -> tuple[int, ...]:
     """Dims as a sorted tuple of non-negative ints; None and () mean all. Raises on repeats."""
     if dims is None:
-        return tuple(range(ndim))
+        return _EVERY[ndim] if ndim < len(_EVERY) else tuple(range(ndim))
     listed = [dims] if isinstance(dims, int) else list(dims)
     if not listed:
         return tuple(range(ndim))

@@ -199,26 +199,26 @@ def _like(x: Tensor, value: complex, d: Any, device: Device, requires_grad: bool
     return _filled(x._array.shape, value, found, device, requires_grad)
 
 
-def zeros_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
-    """Zeros with the shape and dtype of `x`."""
-    return _like(x, 0, dtype, device, requires_grad)
+def zeros_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """Zeros with the shape and dtype of `input`."""
+    return _like(input, 0, dtype, device, requires_grad)
 
 
-def ones_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
-    """Ones with the shape and dtype of `x`."""
-    return _like(x, 1, dtype, device, requires_grad)
+def ones_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """Ones with the shape and dtype of `input`."""
+    return _like(input, 1, dtype, device, requires_grad)
 
 
-def empty_like(x: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
-    """A tensor with the shape and dtype of `x` whose values are of no account."""
-    return _like(x, 0, dtype, device, requires_grad)
+def empty_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+    """A tensor with the shape and dtype of `input` whose values are of no account."""
+    return _like(input, 0, dtype, device, requires_grad)
 
 
 def full_like(
-    x: Tensor, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+    input: Tensor, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
-    """One number in the shape and dtype of `x`."""
-    return _like(x, fill_value, dtype, device, requires_grad)
+    """One number in the shape and dtype of `input`."""
+    return _like(input, fill_value, dtype, device, requires_grad)
 
 
 def arange(
@@ -261,7 +261,7 @@ def eye(
     return new_leaf(np.eye(n, m, dtype=_or_default(dtype).numpy), requires_grad)
 
 
-def clone(x: Tensor) -> Tensor:
-    """A copy with memory of its own, through which gradients flow to `x`."""
-    return renamed("CloneBackward0", apply(cast, (x,), {"dtype": x._array.dtype}))
+def clone(input: Tensor) -> Tensor:
+    """A copy with memory of its own, through which gradients flow to `input`."""
+    return renamed("CloneBackward0", apply(cast, (input,), {"dtype": input._array.dtype}))
 

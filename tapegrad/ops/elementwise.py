@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
-from ..errors import TapegradError
+from ..errors import DtypeError, TapegradError
 from ..primitives import analytic, arithmetic, comparison
 from ..primitives.arithmetic import conj as conj_p
-from ..tape import TensorBase, apply, renamed
-from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, to_floating, unary
-from .creation import clone
+from ..tape import Primitive, TensorBase, apply, renamed
+from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
+from .creation import clone, full_like
+from .support import reads_value, require_dtype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -18,436 +20,561 @@ if TYPE_CHECKING:
 # Arithmetic
 
 
-def add(a: TensorLike, b: TensorLike, *, alpha: complex = 1) -> Tensor:
-    """`a + alpha * b`, broadcast and promoted."""
-    return binary(arithmetic.add, a, b if alpha == 1 else mul(b, alpha))
+def add(input: TensorLike, other: TensorLike, *, alpha: complex = 1) -> Tensor:
+    """`input + alpha * other`, broadcast and promoted."""
+    return binary(arithmetic.add, input, other if alpha == 1 else _scaled(input, other, alpha))
 
 
-def sub(a: TensorLike, b: TensorLike, *, alpha: complex = 1) -> Tensor:
-    """`a - alpha * b`, broadcast and promoted. Raises for two bool tensors."""
-    if _is_bool(a) or _is_bool(b):
+def _scaled(input: TensorLike, other: TensorLike, alpha: complex) -> TensorLike:
+    """`alpha * other` in the dtype of `input + alpha * other`."""
+    d = result_type(input, other)
+    if isinstance(alpha, bool) and d is not dtypes.bool_:
+        raise TapegradError("Boolean alpha only supported for Boolean results.")
+    if isinstance(alpha, float | complex) and d.category <= dtypes.INTEGRAL:
+        raise TapegradError("For integral input tensors, argument alpha must not be a floating point number.")
+    if isinstance(alpha, complex) and not d.is_complex:
+        raise TapegradError("For non-complex input tensors, argument alpha must not be a complex number.")
+    if not isinstance(other, TensorBase):
+        return other * alpha
+    return mul(cast_to(other, d), bool(alpha) if d is dtypes.bool_ else alpha)
+
+
+def sub(input: TensorLike, other: TensorLike, *, alpha: complex = 1) -> Tensor:
+    """`input - alpha * other`, broadcast and promoted. Raises for two bool tensors."""
+    if _is_bool(input) or _is_bool(other):
+        if _is_bool(input) and _is_bool(other):
+            raise TapegradError(
+                "Subtraction, the `-` operator, with two bool tensors is not supported. "
+                "Use the `^` or `logical_xor()` operator instead."
+            )
         raise TapegradError(
             "Subtraction, the `-` operator, with a bool tensor is not supported. "
             "If you are trying to invert a mask, use the `~` or `logical_not()` operator instead."
         )
-    out = binary(arithmetic.sub, a, b if alpha == 1 else mul(b, alpha))
-    return out if isinstance(a, TensorBase) else renamed("RsubBackward1", out)
+    out = binary(arithmetic.sub, input, other if alpha == 1 else _scaled(input, other, alpha))
+    return out if isinstance(input, TensorBase) else renamed("RsubBackward1", out)
 
 
 def _is_bool(x: Any) -> bool:
     return x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)
 
 
-def mul(a: TensorLike, b: TensorLike) -> Tensor:
-    """`a * b`, broadcast and promoted."""
-    return binary(arithmetic.mul, a, b)
+def mul(input: TensorLike, other: TensorLike) -> Tensor:
+    """`input * other`, broadcast and promoted."""
+    return binary(arithmetic.mul, input, other)
 
 
-def div(a: TensorLike, b: TensorLike, *, rounding_mode: str | None = None) -> Tensor:
-    """`a / b` in floating point; `rounding_mode` "floor" or "trunc" rounds, and keeps ints."""
+def div(input: TensorLike, other: TensorLike, *, rounding_mode: str | None = None) -> Tensor:
+    """`input / other` in floating point; `rounding_mode` "floor" or "trunc" rounds, and keeps ints."""
     if rounding_mode is None:
-        if isinstance(a, TensorBase):
-            return binary(arithmetic.div, a, b, floating=True)
-        return mul(reciprocal(b), a)
+        if isinstance(input, TensorBase):
+            return binary(arithmetic.div, input, other, floating=True)
+        return mul(reciprocal(other), input)
     if rounding_mode == "floor":
-        return floor_divide(a, b)
+        return floor_divide(input, other)
     if rounding_mode != "trunc":
         raise TapegradError(
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found " + repr(rounding_mode)
         )
-    return cast_to(trunc(div(a, b)), result_type(a, b))
+    d = result_type(input, other)
+    require_dtype("div_trunc", d, dtypes.INTEGRAL, dtypes.FLOATING)
+    if d.category != dtypes.INTEGRAL:
+        return renamed("DivBackward1", trunc(div(input, other)))
+    quotient = floor_divide(input, other)  # exact; one more where it rounded a negative quotient down
+    return quotient + cast_to(bitwise_and(lt(quotient, 0), ne(mul(quotient, other), input)), d)
 
 
-def floor_divide(a: TensorLike, b: TensorLike) -> Tensor:
-    """`floor(a / b)`. Raises ZeroDivisionError-like RuntimeError for an integer divisor of 0."""
-    _refuse_integer_zero(a, b)
-    return binary(arithmetic.floor_divide, a, b)
+def floor_divide(input: TensorLike, other: TensorLike) -> Tensor:
+    """`floor(input / other)`. Raises ZeroDivisionError-like RuntimeError for an integer divisor of 0."""
+    _check_divisor("div_floor", input, other)
+    return binary(arithmetic.floor_divide, input, other)
 
 
-def remainder(a: TensorLike, b: TensorLike) -> Tensor:
-    """`a - floor(a / b) * b`: the sign of the divisor, as Python's `%`."""
-    _refuse_integer_zero(a, b)
-    return binary(arithmetic.remainder, a, b)
+def remainder(input: TensorLike, other: TensorLike) -> Tensor:
+    """`input - floor(input / other) * other`: the sign of the divisor, as Python's `%`."""
+    _check_divisor("remainder", input, other)
+    out = binary(arithmetic.remainder, input, other)
+    return renamed("RemainderBackward1", out) if isinstance(other, TensorBase) else out
 
 
-def _refuse_integer_zero(a: TensorLike, b: TensorLike) -> None:
-    if result_type(a, b).category <= dtypes.INTEGRAL:
+def _check_divisor(op: str, a: TensorLike, b: TensorLike) -> None:
+    """Refuse bools, complex numbers, and an integer divisor that has a zero."""
+    d = result_type(a, b)
+    require_dtype(op, d, dtypes.INTEGRAL, dtypes.FLOATING)
+    if d.category == dtypes.INTEGRAL:
         zero = not b._array.all() if isinstance(b, TensorBase) else not b
         if zero:
             raise TapegradError("ZeroDivisionError")
 
 
-def pow(a: TensorLike, b: TensorLike) -> Tensor:  # noqa: A001  (PyTorch's name)
-    """`a ** b`, broadcast and promoted. Raises for integers to negative integer powers."""
-    if isinstance(b, TensorBase) or not isinstance(a, TensorBase):
-        return binary(arithmetic.pow_, a, b)
-    base, exponent = promote("pow", a, b)
+def pow(input: TensorLike, exponent: TensorLike) -> Tensor:  # noqa: A001  (PyTorch's name)
+    """`input ** exponent`, broadcast and promoted. Raises for integers to negative integer powers."""
+    if isinstance(exponent, TensorBase) or not isinstance(input, TensorBase):
+        d = result_type(input, exponent)
+        require_dtype("pow", d, dtypes.INTEGRAL)
+        if d.category == dtypes.INTEGRAL and d.is_signed:
+            return _integer_pow(input, exponent)
+        out = binary(arithmetic.pow_, input, exponent)
+        return out if isinstance(input, TensorBase) else renamed("PowBackward2", out)
+    base, exponent = promote("pow", input, exponent)
+    if base._array.dtype.kind == "b":
+        return cast_to(pow(cast_to(base, dtypes.uint8), int(exponent)), dtypes.bool_)
     if base._array.dtype.kind in "biu" and exponent < 0:
         raise TapegradError("Integers to negative integer powers are not allowed.")
     whole = isinstance(exponent, float) and exponent.is_integer() and -(2**31) < exponent < 2**31
     return apply(arithmetic.pow_scalar, (base,), {"exponent": int(exponent) if whole else exponent})
 
 
-def neg(x: Tensor) -> Tensor:
-    """`-x`. Raises for bool tensors."""
-    if _is_bool(x):
+def _integer_pow(base: TensorLike, exponent: Tensor) -> Tensor:
+    """Powers of signed integers; those to negative powers are truncated: 0, but for bases of 1 and -1."""
+    base, exponent = promote("pow", base, exponent)
+    if not isinstance(base, TensorBase):
+        base = full_like(exponent, base)
+    unit = where(eq(bitwise_and(exponent, 1), 1), base, 1)
+    inverse = where(eq(mul(base, base), 1), unit, 0)
+    return where(lt(exponent, 0), inverse, binary(arithmetic.pow_, base, clamp(exponent, min=0)))
+
+
+def positive(input: Tensor) -> Tensor:
+    """`input` itself. Raises for bool tensors."""
+    if _is_bool(require_tensor("positive", input)):
+        raise TapegradError("The `+` operator, on a bool tensor is not supported.")
+    return input
+
+
+def neg(input: Tensor) -> Tensor:
+    """`-input`. Raises for bool tensors."""
+    if _is_bool(input):
         raise TapegradError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
             "use the `~` or `logical_not()` operator instead."
         )
-    return unary(arithmetic.neg, x)
+    return unary(arithmetic.neg, input)
 
 
-def reciprocal(x: Tensor) -> Tensor:
-    """`1 / x`."""
-    return unary(arithmetic.reciprocal, x, floating=True)
+def reciprocal(input: Tensor) -> Tensor:
+    """`1 / input`."""
+    return unary(arithmetic.reciprocal, input, floating=True)
 
 
-def square(x: Tensor) -> Tensor:
-    """`x ** 2`."""
-    return pow(x, 2)
+def square(input: Tensor) -> Tensor:
+    """`input ** 2`."""
+    return pow(input, 2)
 
 
-def abs(x: Tensor) -> Tensor:  # noqa: A001  (PyTorch's name)
-    """The absolute value; real for complex `x`. Its derivative at 0 is 0."""
-    return unary(arithmetic.abs_, x)
+def abs(input: Tensor) -> Tensor:  # noqa: A001  (PyTorch's name)
+    """The absolute value; real for complex `input`. Its derivative at 0 is 0."""
+    if _is_bool(input):
+        require_dtype("abs", dtypes.bool_, dtypes.INTEGRAL)
+    return unary(arithmetic.abs_, input)
 
 
-def sign(x: Tensor) -> Tensor:
+def sign(input: Tensor) -> Tensor:
     """-1, 0 or 1. Raises for complex tensors, whose `sgn` it is not."""
-    if require_tensor("sign", x)._array.dtype.kind == "c":
-        raise TapegradError("Unlike NumPy, torch.sign doesn't support complex numbers. Please use torch.sgn instead.")
-    return clone(x) if _is_bool(x) else unary(arithmetic.sign, x)
+    if require_tensor("sign", input)._array.dtype.kind == "c":
+        raise DtypeError(
+            "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
+        )
+    return clone(input) if _is_bool(input) else unary(arithmetic.sign, input)
 
 
-def sgn(x: Tensor) -> Tensor:
-    """`sign`, and `x / abs(x)` for complex tensors."""
-    return renamed("SgnBackward0", unary(arithmetic.sign, x)) if x._array.dtype.kind == "c" else sign(x)
+def sgn(input: Tensor) -> Tensor:
+    """`sign`, and `input / abs(input)` for complex tensors."""
+    return renamed("SgnBackward0", clone(input) if _is_bool(input) else unary(arithmetic.sign, input))
 
 
-def floor(x: Tensor) -> Tensor:
-    """The largest integer not above `x`."""
-    return unary(arithmetic.floor, x) if dtype_of(x).is_floating_point else clone(x)
+def floor(input: Tensor) -> Tensor:
+    """The largest integer not above `input`."""
+    return _rounded(arithmetic.floor, input)
 
 
-def ceil(x: Tensor) -> Tensor:
-    """The smallest integer not below `x`."""
-    return unary(arithmetic.ceil, x) if dtype_of(x).is_floating_point else clone(x)
+def ceil(input: Tensor) -> Tensor:
+    """The smallest integer not below `input`."""
+    return _rounded(arithmetic.ceil, input)
 
 
-def trunc(x: Tensor) -> Tensor:
-    """The integer part of `x`."""
-    return unary(arithmetic.trunc, x) if dtype_of(x).is_floating_point else clone(x)
+def trunc(input: Tensor) -> Tensor:
+    """The integer part of `input`."""
+    return _rounded(arithmetic.trunc, input)
 
 
-def round(x: Tensor) -> Tensor:  # noqa: A001  (PyTorch's name)
-    """The nearest integer, halves to even."""
-    return unary(arithmetic.round_, x) if dtype_of(x).is_floating_point else clone(x)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:  # noqa: A001  (PyTorch's name)
+    """The nearest number of `decimals` decimals (which may be negative), halves to even."""
+    if decimals:
+        scale = 10.0 ** builtins.abs(decimals)
+        up, down = (mul, div) if decimals > 0 else (div, mul)
+        return down(_rounded(arithmetic.round_, up(input, scale)), scale)
+    return _rounded(arithmetic.round_, input)
 
 
-def conj(x: Tensor) -> Tensor:
-    """The complex conjugate; `x` itself if it is real."""
-    return unary(conj_p, x) if x._array.dtype.kind == "c" else x
+def _rounded(prim: Primitive, x: Tensor) -> Tensor:
+    d = dtype_of(require_tensor(prim.name, x))
+    require_dtype(prim.name, d, dtypes.INTEGRAL, dtypes.FLOATING)
+    return unary(prim, x) if d.is_floating_point else clone(x)
 
 
-def real(x: Tensor) -> Tensor:
-    """The real part; `x` itself if it is real."""
-    return unary(arithmetic.real, x) if x._array.dtype.kind == "c" else x
+def conj(input: Tensor) -> Tensor:
+    """The complex conjugate; `input` itself if it is real."""
+    return unary(conj_p, input) if require_tensor("conj", input)._array.dtype.kind == "c" else input
 
 
-def imag(x: Tensor) -> Tensor:
+def real(input: Tensor) -> Tensor:
+    """The real part; `input` itself if it is real."""
+    return unary(arithmetic.real, input) if require_tensor("real", input)._array.dtype.kind == "c" else input
+
+
+def imag(input: Tensor) -> Tensor:
     """The imaginary part. Raises for real tensors."""
-    if x._array.dtype.kind != "c":
+    if require_tensor("imag", input)._array.dtype.kind != "c":
         raise TapegradError("imag is not implemented for tensors with non-complex dtypes.")
-    return unary(arithmetic.imag, x)
+    return unary(arithmetic.imag, input)
 
 
 # Selection
 
 
-def maximum(a: Tensor, b: Tensor) -> Tensor:
+def maximum(input: Tensor, other: Tensor) -> Tensor:
     """The larger of each pair; ties share the gradient evenly."""
-    return binary(arithmetic.maximum, require_tensor("maximum", a), require_tensor("maximum", b, 2))
+    return _ordered(arithmetic.maximum, input, other)
 
 
-def minimum(a: Tensor, b: Tensor) -> Tensor:
+def minimum(input: Tensor, other: Tensor) -> Tensor:
     """The smaller of each pair; ties share the gradient evenly."""
-    return binary(arithmetic.minimum, require_tensor("minimum", a), require_tensor("minimum", b, 2))
+    return _ordered(arithmetic.minimum, input, other)
 
 
-def clamp(x: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:  # noqa: A002
-    """`x` limited to [min, max], either of which may be None; the gradient passes at the bounds."""
+def _ordered(prim: Primitive, a: Tensor, b: Tensor, *, floating: bool = False) -> Tensor:
+    """A primitive of two real tensors."""
+    require_dtype(prim.name, result_type(*_both_tensors(prim.name, a, b)), highest=dtypes.FLOATING)
+    return binary(prim, a, b, floating=floating)
+
+
+def _both_tensors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    for name, position, x in (("input", 1, a), ("other", 2, b)):
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}")
+    return a, b
+
+
+def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:  # noqa: A002
+    """`input` limited to [min, max], either of which may be None; the gradient passes at the bounds."""
     if min is None and max is None:
         raise TapegradError("torch.clamp: At least one of 'min' or 'max' must not be None")
     limits = [limit for limit in (min, max) if limit is not None]
-    x, *found = promote("clamp", x, *limits)
-    fill = {None: found} if min is not None and max is not None else {None: []}
-    low, high = (fill[None] or (None, None)) if len(found) == 2 else (found[0], None) if max is None else (None, found[0])
-    low = _extreme(x, lowest=True) if low is None else low
-    high = _extreme(x, lowest=False) if high is None else high
-    out = apply(arithmetic.clip, (x, low, high))
+    require_dtype("clamp", result_type(input, *limits), highest=dtypes.FLOATING)
+    input, *found = promote("clamp", require_tensor("clamp", input), *limits)
+    low = _extreme(input, lowest=True) if min is None else found.pop(0)
+    high = _extreme(input, lowest=False) if max is None else found.pop(0)
+    out = apply(arithmetic.clip, (input, low, high))
     return renamed("ClampBackward0" if isinstance(min, TensorBase) or isinstance(max, TensorBase) else "ClampBackward1", out)
 
 
 def _extreme(x: Tensor, *, lowest: bool) -> Any:
     import numpy as np
 
+    if x._array.dtype.kind == "b":
+        return not lowest
     if x._array.dtype.kind in "iu":
         info = np.iinfo(x._array.dtype)
         return int(info.min if lowest else info.max)
     return float("-inf" if lowest else "inf")
 
 
-def where(condition: Tensor, a: TensorLike | None = None, b: TensorLike | None = None) -> Any:
-    """`a` where `condition` holds, else `b`; with the condition alone, the indices where it holds."""
-    if require_tensor("where", condition)._array.dtype.kind != "b":
-        raise TapegradError(f"where expected condition to be a boolean tensor, but got a tensor with dtype {dtype_of(condition)}")
-    if a is None and b is None:
+def where(condition: Tensor, input: TensorLike | None = None, other: TensorLike | None = None) -> Any:
+    """`input` where `condition` holds, else `other`; with the condition alone, the indices where it holds."""
+    if input is None and other is None:
         from .indexing import nonzero
 
         return nonzero(condition, as_tuple=True)
-    a, b = promote("where", a, b)
-    if not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
-        a = cast_to(clone(condition), result_type(a)) * 0 + a
-    return apply(arithmetic.where, (condition, a, b))
+    if require_tensor("where", condition)._array.dtype.kind != "b":
+        if condition._array.dtype.name != "uint8":
+            raise TapegradError(
+                f"where expected condition to be a boolean tensor, but got a tensor with dtype {dtype_of(condition).scalar_type}"
+            )
+        condition = cast_to(condition, dtypes.bool_)
+    input, other = promote("where", input, other)
+    if not (isinstance(input, TensorBase) or isinstance(other, TensorBase)):
+        input = cast_to(clone(condition), result_type(input)) * 0 + input
+    return apply(arithmetic.where, (condition, input, other))
 
 
 # Exponentials and logarithms
 
 
-def exp(x: Tensor) -> Tensor:
-    """e to the power `x`."""
-    return unary(analytic.exp, x, floating=True)
+def exp(input: Tensor) -> Tensor:
+    """e to the power `input`."""
+    return unary(analytic.exp, input, floating=True)
 
 
-def exp2(x: Tensor) -> Tensor:
-    """2 to the power `x`."""
-    return unary(analytic.exp2, x, floating=True)
+def exp2(input: Tensor) -> Tensor:
+    """2 to the power `input`."""
+    return unary(analytic.exp2, input, floating=True)
 
 
-def expm1(x: Tensor) -> Tensor:
-    """`exp(x) - 1`, exact for small `x`."""
-    return unary(analytic.expm1, x, floating=True)
+def expm1(input: Tensor) -> Tensor:
+    """`exp(input) - 1`, exact for small `input`."""
+    return unary(analytic.expm1, input, floating=True)
 
 
-def log(x: Tensor) -> Tensor:
+def log(input: Tensor) -> Tensor:
     """Natural logarithm."""
-    return unary(analytic.log, x, floating=True)
+    return unary(analytic.log, input, floating=True)
 
 
-def log2(x: Tensor) -> Tensor:
+def log2(input: Tensor) -> Tensor:
     """Logarithm to base 2."""
-    return unary(analytic.log2, x, floating=True)
+    return unary(analytic.log2, input, floating=True)
 
 
-def log10(x: Tensor) -> Tensor:
+def log10(input: Tensor) -> Tensor:
     """Logarithm to base 10."""
-    return unary(analytic.log10, x, floating=True)
+    return unary(analytic.log10, input, floating=True)
 
 
-def log1p(x: Tensor) -> Tensor:
-    """`log(1 + x)`, exact for small `x`."""
-    return unary(analytic.log1p, x, floating=True)
+def log1p(input: Tensor) -> Tensor:
+    """`log(1 + input)`, exact for small `input`."""
+    return unary(analytic.log1p, input, floating=True)
 
 
-def sqrt(x: Tensor) -> Tensor:
+def sqrt(input: Tensor) -> Tensor:
     """Square root; nan below 0."""
-    return unary(analytic.sqrt, x, floating=True)
+    return unary(analytic.sqrt, input, floating=True)
 
 
-def rsqrt(x: Tensor) -> Tensor:
-    """`1 / sqrt(x)`."""
-    return unary(analytic.rsqrt, x, floating=True)
+def rsqrt(input: Tensor) -> Tensor:
+    """`1 / sqrt(input)`."""
+    return unary(analytic.rsqrt, input, floating=True)
 
 
 # Trigonometric and hyperbolic functions, in radians
 
 
-def sin(x: Tensor) -> Tensor:
+def sin(input: Tensor) -> Tensor:
     """Sine."""
-    return unary(analytic.sin, x, floating=True)
+    return unary(analytic.sin, input, floating=True)
 
 
-def cos(x: Tensor) -> Tensor:
+def cos(input: Tensor) -> Tensor:
     """Cosine."""
-    return unary(analytic.cos, x, floating=True)
+    return unary(analytic.cos, input, floating=True)
 
 
-def tan(x: Tensor) -> Tensor:
+def tan(input: Tensor) -> Tensor:
     """Tangent."""
-    return unary(analytic.tan, x, floating=True)
+    return unary(analytic.tan, input, floating=True)
 
 
-def asin(x: Tensor) -> Tensor:
+def asin(input: Tensor) -> Tensor:
     """Inverse sine."""
-    return unary(analytic.asin, x, floating=True)
+    return unary(analytic.asin, input, floating=True)
 
 
-def acos(x: Tensor) -> Tensor:
+def acos(input: Tensor) -> Tensor:
     """Inverse cosine."""
-    return unary(analytic.acos, x, floating=True)
+    return unary(analytic.acos, input, floating=True)
 
 
-def atan(x: Tensor) -> Tensor:
+def atan(input: Tensor) -> Tensor:
     """Inverse tangent."""
-    return unary(analytic.atan, x, floating=True)
+    return unary(analytic.atan, input, floating=True)
 
 
-def atan2(a: Tensor, b: Tensor) -> Tensor:
+def atan2(input: Tensor, other: Tensor) -> Tensor:
     """The angle of the point (b, a), in (-pi, pi]; its derivative at the origin is 0."""
-    return binary(analytic.atan2, a, b, floating=True)
+    return _ordered(analytic.atan2, input, other, floating=True)
 
 
-def sinh(x: Tensor) -> Tensor:
+def sinh(input: Tensor) -> Tensor:
     """Hyperbolic sine."""
-    return unary(analytic.sinh, x, floating=True)
+    return unary(analytic.sinh, input, floating=True)
 
 
-def cosh(x: Tensor) -> Tensor:
+def cosh(input: Tensor) -> Tensor:
     """Hyperbolic cosine."""
-    return unary(analytic.cosh, x, floating=True)
+    return unary(analytic.cosh, input, floating=True)
 
 
-def tanh(x: Tensor) -> Tensor:
+def tanh(input: Tensor) -> Tensor:
     """Hyperbolic tangent."""
-    return unary(analytic.tanh, x, floating=True)
+    return unary(analytic.tanh, input, floating=True)
 
 
-def asinh(x: Tensor) -> Tensor:
+def asinh(input: Tensor) -> Tensor:
     """Inverse hyperbolic sine."""
-    return unary(analytic.asinh, x, floating=True)
+    return unary(analytic.asinh, input, floating=True)
 
 
-def acosh(x: Tensor) -> Tensor:
+def acosh(input: Tensor) -> Tensor:
     """Inverse hyperbolic cosine."""
-    return unary(analytic.acosh, x, floating=True)
+    return unary(analytic.acosh, input, floating=True)
 
 
-def atanh(x: Tensor) -> Tensor:
+def atanh(input: Tensor) -> Tensor:
     """Inverse hyperbolic tangent."""
-    return unary(analytic.atanh, x, floating=True)
+    return unary(analytic.atanh, input, floating=True)
 
 
-def erf(x: Tensor) -> Tensor:
+def erf(input: Tensor) -> Tensor:
     """The error function."""
-    return unary(analytic.erf, x, floating=True)
+    require_dtype("erf", dtype_of(require_tensor("erf", input)), highest=dtypes.FLOATING)
+    return unary(analytic.erf, input, floating=True)
 
 
-def sigmoid(x: Tensor) -> Tensor:
-    """`1 / (1 + exp(-x))`."""
-    return unary(analytic.sigmoid, x, floating=True)
+def sigmoid(input: Tensor) -> Tensor:
+    """`1 / (1 + exp(-input))`."""
+    return unary(analytic.sigmoid, input, floating=True)
 
 
-def relu(x: Tensor) -> Tensor:
-    """`max(x, 0)`; its derivative at 0 is 0."""
-    return unary(arithmetic.relu, x)
+def relu(input: Tensor) -> Tensor:
+    """`max(input, 0)`; its derivative at 0 is 0."""
+    require_dtype("relu", dtype_of(require_tensor("relu", input)), dtypes.INTEGRAL, dtypes.FLOATING)
+    return unary(arithmetic.relu, input)
 
 
 # Comparison and logic
 
 
-def eq(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a == b`."""
-    return binary(comparison.eq, a, b)
+def eq(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input == other`."""
+    return binary(comparison.eq, input, other)
 
 
-def ne(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a != b`."""
-    return binary(comparison.ne, a, b)
+def ne(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input != other`."""
+    return binary(comparison.ne, input, other)
 
 
-def lt(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a < b`."""
-    return binary(comparison.lt, a, b)
+def lt(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input < other`."""
+    return _compared(comparison.lt, input, other)
 
 
-def le(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a <= b`."""
-    return binary(comparison.le, a, b)
+def le(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input <= other`."""
+    return _compared(comparison.le, input, other)
 
 
-def gt(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a > b`."""
-    return binary(comparison.gt, a, b)
+def gt(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input > other`."""
+    return _compared(comparison.gt, input, other)
 
 
-def ge(a: TensorLike, b: TensorLike) -> Tensor:
-    """Element-wise `a >= b`."""
-    return binary(comparison.ge, a, b)
+def ge(input: TensorLike, other: TensorLike) -> Tensor:
+    """Element-wise `input >= other`."""
+    return _compared(comparison.ge, input, other)
 
 
-def _bitwise(prim: Any, a: TensorLike, b: TensorLike) -> Tensor:
-    if result_type(a, b).category > dtypes.INTEGRAL:
-        raise TapegradError(f"{prim.name} is not implemented for {result_type(a, b)}: expected integers or bools")
+def _compared(prim: Primitive, a: TensorLike, b: TensorLike) -> Tensor:
+    require_dtype(prim.name, result_type(a, b), highest=dtypes.FLOATING)
     return binary(prim, a, b)
 
 
-def bitwise_and(a: TensorLike, b: TensorLike) -> Tensor:
-    """`a & b` of ints or bools."""
-    return _bitwise(comparison.bitwise_and, a, b)
+def _bitwise(prim: Primitive, a: TensorLike, b: TensorLike) -> Tensor:
+    require_dtype(prim.name, result_type(a, b), highest=dtypes.INTEGRAL)
+    return binary(prim, a, b)
 
 
-def bitwise_or(a: TensorLike, b: TensorLike) -> Tensor:
-    """`a | b` of ints or bools."""
-    return _bitwise(comparison.bitwise_or, a, b)
+def bitwise_and(input: TensorLike, other: TensorLike) -> Tensor:
+    """`input & other` of ints or bools."""
+    return _bitwise(comparison.bitwise_and, input, other)
 
 
-def bitwise_xor(a: TensorLike, b: TensorLike) -> Tensor:
-    """`a ^ b` of ints or bools."""
-    return _bitwise(comparison.bitwise_xor, a, b)
+def bitwise_or(input: TensorLike, other: TensorLike) -> Tensor:
+    """`input | other` of ints or bools."""
+    return _bitwise(comparison.bitwise_or, input, other)
 
 
-def bitwise_not(x: Tensor) -> Tensor:
-    """`~x` of ints or bools."""
-    if dtype_of(x).category > dtypes.INTEGRAL:
-        raise TapegradError(f"bitwise_not is not implemented for {dtype_of(x)}: expected integers or bools")
-    return unary(comparison.bitwise_not, x)
+def bitwise_xor(input: TensorLike, other: TensorLike) -> Tensor:
+    """`input ^ other` of ints or bools."""
+    return _bitwise(comparison.bitwise_xor, input, other)
+
+
+def bitwise_not(input: Tensor) -> Tensor:
+    """`~input` of ints or bools."""
+    require_dtype("bitwise_not", dtype_of(require_tensor("bitwise_not", input)), highest=dtypes.INTEGRAL)
+    return unary(comparison.bitwise_not, input)
 
 
 def _truth(x: Tensor) -> Tensor:
     return x if _is_bool(x) else ne(x, 0)
 
 
-def logical_and(a: Tensor, b: Tensor) -> Tensor:
+def logical_and(input: Tensor, other: Tensor) -> Tensor:
     """Whether both are non-zero."""
-    return bitwise_and(_truth(a), _truth(b))
+    input, other = _both_tensors("logical_and", input, other)
+    return bitwise_and(_truth(input), _truth(other))
 
 
-def logical_or(a: Tensor, b: Tensor) -> Tensor:
+def logical_or(input: Tensor, other: Tensor) -> Tensor:
     """Whether either is non-zero."""
-    return bitwise_or(_truth(a), _truth(b))
+    input, other = _both_tensors("logical_or", input, other)
+    return bitwise_or(_truth(input), _truth(other))
 
 
-def logical_xor(a: Tensor, b: Tensor) -> Tensor:
+def logical_xor(input: Tensor, other: Tensor) -> Tensor:
     """Whether just one is non-zero."""
-    return bitwise_xor(_truth(a), _truth(b))
+    input, other = _both_tensors("logical_xor", input, other)
+    return bitwise_xor(_truth(input), _truth(other))
 
 
-def logical_not(x: Tensor) -> Tensor:
+def logical_not(input: Tensor) -> Tensor:
     """Whether it is zero."""
-    return bitwise_not(_truth(x))
+    return bitwise_not(_truth(require_tensor("logical_not", input)))
 
 
-def isnan(x: Tensor) -> Tensor:
+def isnan(input: Tensor) -> Tensor:
     """Whether it is nan."""
-    return unary(comparison.isnan, x)
+    return unary(comparison.isnan, input)
 
 
-def isinf(x: Tensor) -> Tensor:
+def isinf(input: Tensor) -> Tensor:
     """Whether it is infinite."""
-    return unary(comparison.isinf, x)
+    return unary(comparison.isinf, input)
 
 
-def isfinite(x: Tensor) -> Tensor:
+def isfinite(input: Tensor) -> Tensor:
     """Whether it is neither infinite nor nan."""
-    return unary(comparison.isfinite, x)
+    return unary(comparison.isfinite, input)
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> Tensor:
+    """Whether `abs(input - other) <= atol + rtol * abs(other)`; two nans are close only if `equal_nan`."""
+    input, other = _both_tensors("isclose", input, other)
+    if input._array.dtype != other._array.dtype:
+        raise TapegradError(f"{dtype_of(input).scalar_type} did not match {dtype_of(other).scalar_type}")
+    if rtol < 0 or atol < 0:
+        raise TapegradError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
+    close = eq(input, other)
+    if equal_nan:
+        close = bitwise_or(close, bitwise_and(isnan(input), isnan(other)))
+    if _is_bool(input) or (rtol == 0 and atol == 0):
+        return close
+    error = abs(sub(input, other))
+    return bitwise_or(close, bitwise_and(isfinite(error), le(error, add(abs(mul(other, rtol)), atol))))
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
+) -> bool:
+    """Whether `isclose` holds everywhere, as a Python bool."""
+    reads_value("allclose()")
+    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether both have the same shape and elements, as a Python bool."""
+    input, other = _both_tensors("equal", input, other)
+    reads_value("equal()")
+    return input._array.shape == other._array.shape and bool(eq(input, other)._array.all())
 
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_not",
-    "bitwise_or", "bitwise_xor", "ceil", "clamp", "conj", "cos", "cosh", "div", "eq", "erf", "exp", "exp2", "expm1",
-    "floor", "floor_divide", "ge", "gt", "imag", "isfinite", "isinf", "isnan", "le", "log", "log10", "log1p", "log2",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "pow",
+    "abs", "acos", "acosh", "add", "allclose", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_not",
+    "bitwise_or", "bitwise_xor", "ceil", "clamp", "conj", "cos", "cosh", "div", "eq", "equal", "erf", "exp", "exp2", "expm1",
+    "floor", "floor_divide", "ge", "gt", "imag", "isclose", "isfinite", "isinf", "isnan", "le", "log", "log10", "log1p", "log2",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "positive", "pow",
     "real", "reciprocal", "relu", "remainder", "round", "rsqrt", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt",
     "square", "sub", "tan", "tanh", "trunc", "where",
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from ..tape import TensorBase, apply, check_writable, renamed, state, write
 from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
 from .creation import clone, tensor
 from .shaping import expand, permute, reshape
+from .support import spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -249,15 +250,15 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return write(x, renamed(name, apply(arithmetic.where, (False, x, np.asarray(value, x._array.dtype).item()))))
 
 
-def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
+def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The positions of the non-zero elements: an (n, ndim) int64 tensor, or one tensor per dim."""
     if state.recorder is not None:
         state.recorder.reads_value("an index by a bool tensor (nonzero)")
-    found = np.nonzero(np.atleast_1d(require_tensor("nonzero", x)._array))
+    found = np.nonzero(np.atleast_1d(require_tensor("nonzero", input)._array))
     columns = [_fresh(column.astype(np.int64)) for column in found]
     if as_tuple:
         return tuple(columns)
-    return _fresh(np.stack(found, axis=1).astype(np.int64)[:, : x._array.ndim])
+    return _fresh(np.stack(found, axis=1).astype(np.int64)[:, : input._array.ndim])
 
 
 def _fresh(array: np.ndarray[Any, Any]) -> Tensor:
@@ -266,21 +267,22 @@ def _fresh(array: np.ndarray[Any, Any]) -> Tensor:
     return new_leaf(array)
 
 
-def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
-    """`out[i][j] = x[index[i][j]][j]` for dim 0, and so on: `index` (int64) may be shorter than `x` in other dims."""
-    axis = normalise_dim("gather", dim, require_tensor("gather", x)._array.ndim)
+@spelled
+def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+    """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on: `index` (int64) may be shorter than `input` in other dims."""
+    axis = normalise_dim("gather", dim, require_tensor("gather", input)._array.ndim)
     if require_tensor("gather", index, 3)._array.dtype != np.int64:
         raise TapegradError("gather(): Expected dtype int64 for index")
-    if index._array.ndim != x._array.ndim:
+    if index._array.ndim != input._array.ndim:
         raise TapegradError("Index tensor must have the same number of dimensions as input tensor")
-    if not x._array.ndim:
-        return reshape(gather(reshape(x, 1), 0, reshape(index, 1)), ())
-    n, positions = x._array.shape[axis], index._array
+    if not input._array.ndim:
+        return reshape(gather(reshape(input, 1), 0, reshape(index, 1)), ())
+    n, positions = input._array.shape[axis], index._array
     if positions.size and not (positions.min() >= 0 and positions.max() < n):
         bad = int(positions[(positions < 0) | (positions >= n)][0])
         raise TapegradError(f"index {bad} is out of bounds for dimension {axis} with size {n}")
     cut = []
-    for i, (have, want) in enumerate(zip(x._array.shape, positions.shape, strict=True)):
+    for i, (have, want) in enumerate(zip(input._array.shape, positions.shape, strict=True)):
         if i != axis and want > have:
             raise TapegradError(
                 f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
@@ -288,29 +290,30 @@ def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
             )
         cut.append(slice(None) if i == axis or want == have else slice(0, want, 1))
     whole = all(item == slice(None) for item in cut)
-    return apply(p.gather, (x if whole else _basic(x, tuple(cut)), index), {"axis": axis})
+    return apply(p.gather, (input if whole else _basic(input, tuple(cut)), index), {"axis": axis})
 
 
-def index_select(x: Tensor, dim: int, index: Tensor) -> Tensor:
+@spelled
+def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The entries of one dim at the positions of a 1-d int tensor."""
-    axis = normalise_dim("index_select", dim, require_tensor("index_select", x)._array.ndim)
-    (positions,) = _as_positions(index, x._array.shape[axis:], axis)
-    return renamed("IndexSelectBackward0", apply(p.take, (x, positions), {"axis": axis}))
+    axis = normalise_dim("index_select", dim, require_tensor("index_select", input)._array.ndim)
+    (positions,) = _as_positions(index, input._array.shape[axis:], axis)
+    return renamed("IndexSelectBackward0", apply(p.take, (input, positions), {"axis": axis}))
 
 
-def take(x: Tensor, index: Tensor) -> Tensor:
-    """The elements of the flattened `x` at the positions of an int tensor of any shape."""
-    return renamed("TakeBackward0", getitem(reshape(x, -1), index))
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements of the flattened `input` at the positions of an int tensor of any shape."""
+    return renamed("TakeBackward0", getitem(reshape(input, -1), index))
 
 
-def masked_fill(x: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """`x` with `value` (a number or 0-d tensor) where the bool `mask` holds."""
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """`input` with `value` (a number or 0-d tensor) where the bool `mask` holds."""
     from .elementwise import where
 
-    return renamed("MaskedFillBackward0", where(mask, cast_to(value, dtype_of(x)) if isinstance(value, TensorBase) else value, x))
+    return renamed("MaskedFillBackward0", where(mask, cast_to(value, dtype_of(input)) if isinstance(value, TensorBase) else value, input))
 
 
-def masked_select(x: Tensor, mask: Tensor) -> Tensor:
-    """The elements of `x` where the bool `mask` holds, in one dim."""
-    shape = broadcast_shapes([x._array.shape, mask._array.shape])
-    return renamed("MaskedSelectBackward0", getitem(expand(x, shape), expand(mask, shape)))
+def masked_select(input: Tensor, mask: Tensor) -> Tensor:
+    """The elements of `input` where the bool `mask` holds, in one dim."""
+    shape = broadcast_shapes([input._array.shape, mask._array.shape])
+    return renamed("MaskedSelectBackward0", getitem(expand(input, shape), expand(mask, shape)))

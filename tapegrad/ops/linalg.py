@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import ShapeError, TapegradError
 from ..primitives import linalg as p
-from ..tape import TensorBase, apply, renamed
+from ..tape import TensorBase, apply, apply_pair, renamed
 from .common import broadcast_shapes, dtype_of, require_tensor
 from .shaping import expand, reshape, squeeze, unsqueeze
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 __all__ = ["bmm", "dot", "matmul", "mm", "mv"]
 
 
-def matmul(a: Tensor, b: Tensor) -> Tensor:
-    """The product of vectors, matrices or batches of them, as `a @ b` in PyTorch and NumPy.
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The product of vectors, matrices or batches of them, as `input @ other` in PyTorch and NumPy.
 
     A 1-d operand is a row on the left and a column on the right, and that dim is dropped from the result; dims before
     the last two broadcast. Raises RuntimeError for 0-d operands, shapes that do not fit or different dtypes.
     """
-    if not (isinstance(a, TensorBase) and isinstance(b, TensorBase)):
-        require_tensor("matmul", a)
-        require_tensor("matmul", b, 2)
-    m, n = a._array, b._array
+    if not (isinstance(input, TensorBase) and isinstance(other, TensorBase)):
+        require_tensor("matmul", input)
+        require_tensor("matmul", other, 2)
+    m, n = input._array, other._array
     if m.dtype is not n.dtype and m.dtype != n.dtype:
         raise TapegradError(f"expected m1 and m2 to have the same dtype, but got: {dtype_of(a)} != {dtype_of(b)}")
     if m.ndim == 2 and n.ndim == 2:
         if m.shape[1] != n.shape[0]:
             raise ShapeError(_mismatch(m.shape, n.shape))
-        return apply(p.matmul, (a, b))
+        return apply_pair(p.matmul, input, other)
     if not m.ndim or not n.ndim:
         raise ShapeError(f"both arguments to matmul need to be at least 1D, but they are {m.ndim}D and {n.ndim}D")
     if m.shape[-1] != n.shape[-2 if n.ndim > 1 else 0]:
         raise ShapeError(_mismatch(m.shape, n.shape))
-    return _with_vectors(a, b) if 1 in (m.ndim, n.ndim) else _batched(a, b)
+    return _with_vectors(input, other) if 1 in (m.ndim, n.ndim) else _batched(input, other)
 
 
 def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
@@ -79,26 +79,26 @@ def _exactly(op: str, ndim: tuple[int, int], a: Tensor, b: Tensor) -> Tensor:
     return matmul(a, b)
 
 
-def mm(a: Tensor, b: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of two matrices."""
-    return _exactly("mm", (2, 2), a, b)
+    return _exactly("mm", (2, 2), input, mat2)
 
 
-def mv(a: Tensor, b: Tensor) -> Tensor:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """The product of a matrix and a vector."""
-    return _exactly("mv", (2, 1), a, b)
+    return _exactly("mv", (2, 1), input, vec)
 
 
-def dot(a: Tensor, b: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The sum of products of two vectors of equal length, neither conjugated."""
-    return _exactly("dot", (1, 1), a, b)
+    return _exactly("dot", (1, 1), input, tensor)
 
 
-def bmm(a: Tensor, b: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of equally many matrices."""
-    if a._array.ndim == b._array.ndim == 3 and a._array.shape[0] != b._array.shape[0]:
+    if input._array.ndim == mat2._array.ndim == 3 and input._array.shape[0] != mat2._array.shape[0]:
         raise ShapeError(
             f"Expected size for first two dimensions of batch2 tensor to be: [{a._array.shape[0]}, {a._array.shape[2]}] "
             f"but got: [{b._array.shape[0]}, {b._array.shape[1]}]."
         )
-    return _exactly("bmm", (3, 3), a, b)
+    return _exactly("bmm", (3, 3), input, mat2)

@@ -12,6 +12,7 @@ from .common import Dims, cast_to, dtype_of, normalise_dim, normalise_dims, requ
 from .elementwise import ne
 from .indexing import gather
 from .shaping import cat, flatten, narrow, reshape, squeeze, unsqueeze
+from .support import spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -37,39 +38,42 @@ def _empty_dims(dim: Dims) -> bool:
     return dim is None or dim == () or dim == []
 
 
-def sum(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
+@spelled
+def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
     """The sum over `dim` (all dims). Ints and bools are summed as int64."""
-    if require_tensor("sum", x)._array.dtype.kind in "biu" and dtype is None:
+    if require_tensor("sum", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
-    x = _cast_first(x, dtype)
-    out = apply(p.reduce_sum, (x,), {"axes": normalise_dims("sum", dim, x._array.ndim), "keepdims": keepdim})
+    input = _cast_first(input, dtype)
+    out = apply(p.reduce_sum, (input,), {"axes": normalise_dims("sum", dim, input._array.ndim), "keepdims": keepdim})
     return renamed("SumBackward0", out) if _empty_dims(dim) else out
 
 
-def mean(x: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@spelled
+def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The arithmetic mean over `dim` (all dims); nan of nothing. Raises RuntimeError for ints and bools."""
-    x = _cast_first(require_tensor("mean", x), dtype)
-    if x._array.dtype.kind in "biu":
+    input = _cast_first(require_tensor("mean", input), dtype)
+    if input._array.dtype.kind in "biu":
         raise TapegradError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
-            f"Got: {dtype_of(x)!r}"
+            f"Got: {dtype_of(input).scalar_type}"
         )
-    out = apply(p.reduce_mean, (x,), {"axes": normalise_dims("mean", dim, x._array.ndim), "keepdims": keepdim})
+    out = apply(p.reduce_mean, (input,), {"axes": normalise_dims("mean", dim, input._array.ndim), "keepdims": keepdim})
     return renamed("MeanBackward0", out) if _empty_dims(dim) else out
 
 
-def prod(x: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
+@spelled
+def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The product over one dim or all. Multiplied in pairs, so its gradient is right at zeros, to any order."""
-    if require_tensor("prod", x)._array.dtype.kind in "biu" and dtype is None:
+    if require_tensor("prod", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
-    x = _cast_first(x, dtype)
+    input = _cast_first(input, dtype)
     if dim is None:
-        out = _prod_of_axis(flatten(x), 0)
+        out = _prod_of_axis(flatten(input), 0)
         return renamed("ProdBackward0", reshape(out, ()))
-    if not x._array.ndim:
-        return x.clone()
-    axis = normalise_dim("prod", dim, x._array.ndim)
-    out = _prod_of_axis(x, axis)
+    if not input._array.ndim:
+        return input.clone()
+    axis = normalise_dim("prod", dim, input._array.ndim)
+    out = _prod_of_axis(input, axis)
     return renamed("ProdBackward1", out if keepdim else squeeze(out, axis))
 
 
@@ -98,14 +102,16 @@ def _extremum(op: str, prim: Any, x: Tensor, dim: Dims, keepdim: bool) -> Tensor
     return apply(prim, (x,), {"axes": axes, "keepdims": keepdim})
 
 
-def amax(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+@spelled
+def amax(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The largest element over `dim`; equal ones share the gradient evenly."""
-    return _extremum("amax", p.reduce_max, x, dim, keepdim)
+    return _extremum("amax", p.reduce_max, input, dim, keepdim)
 
 
-def amin(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
+@spelled
+def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """The smallest element over `dim`; equal ones share the gradient evenly."""
-    return _extremum("amin", p.reduce_min, x, dim, keepdim)
+    return _extremum("amin", p.reduce_min, input, dim, keepdim)
 
 
 def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesIndices:
@@ -119,28 +125,30 @@ def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: b
     return ValuesIndices(renamed(name, values), indices)
 
 
-def max(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+@spelled
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
     """The largest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `maximum`."""
     if dim is None:
-        return renamed("MaxBackward1", _extremum("max", p.reduce_max, x, None, False))
+        return renamed("MaxBackward1", _extremum("max", p.reduce_max, input, None, False))
     if not isinstance(dim, int):
         from .elementwise import maximum
 
-        return maximum(x, dim)
-    return _with_indices("max", p.argmax, "MaxBackward0", x, dim, keepdim)
+        return maximum(input, dim)
+    return _with_indices("max", p.argmax, "MaxBackward0", input, dim, keepdim)
 
 
-def min(x: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+@spelled
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
     """The smallest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `minimum`."""
     if dim is None:
-        return renamed("MinBackward1", _extremum("min", p.reduce_min, x, None, False))
+        return renamed("MinBackward1", _extremum("min", p.reduce_min, input, None, False))
     if not isinstance(dim, int):
         from .elementwise import minimum
 
-        return minimum(x, dim)
-    return _with_indices("min", p.argmin, "MinBackward0", x, dim, keepdim)
+        return minimum(input, dim)
+    return _with_indices("min", p.argmin, "MinBackward0", input, dim, keepdim)
 
 
 def _arg(op: str, prim: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
@@ -155,26 +163,30 @@ def _arg(op: str, prim: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tenso
     return reshape(out, (1,) * len(shape)) if dim is None or not shape else unsqueeze(out, axis)
 
 
-def argmax(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+@spelled
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the first largest element, of the flattened tensor or over `dim`."""
-    return _arg("argmax", p.argmax, x, dim, keepdim)
+    return _arg("argmax", p.argmax, input, dim, keepdim)
 
 
-def argmin(x: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+@spelled
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
     """The index (int64) of the first smallest element, of the flattened tensor or over `dim`."""
-    return _arg("argmin", p.argmin, x, dim, keepdim)
+    return _arg("argmin", p.argmin, input, dim, keepdim)
 
 
-def any(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+@spelled
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Whether any element is non-zero."""
-    axes = normalise_dims("any", dim, require_tensor("any", x)._array.ndim)
-    return apply(p.any_, (x if x._array.dtype.kind == "b" else ne(x, 0),), {"axes": axes, "keepdims": keepdim})
+    axes = normalise_dims("any", dim, require_tensor("any", input)._array.ndim)
+    return apply(p.any_, (input if input._array.dtype.kind == "b" else ne(input, 0),), {"axes": axes, "keepdims": keepdim})
 
 
-def all(x: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+@spelled
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Whether all elements are non-zero."""
-    axes = normalise_dims("all", dim, require_tensor("all", x)._array.ndim)
-    return apply(p.all_, (x if x._array.dtype.kind == "b" else ne(x, 0),), {"axes": axes, "keepdims": keepdim})
+    axes = normalise_dims("all", dim, require_tensor("all", input)._array.ndim)
+    return apply(p.all_, (input if input._array.dtype.kind == "b" else ne(input, 0),), {"axes": axes, "keepdims": keepdim})
 
 
 def _spread(op: str, prim: Any, x: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool) -> Tensor:
@@ -189,18 +201,20 @@ def _spread(op: str, prim: Any, x: Tensor, dim: Any, unbiased: Any, correction: 
     )
 
 
+@spelled
 def var(
-    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
     """The variance over `dim`: squared deviations divided by their number less `correction` (1)."""
-    return _spread("var", p.var, x, dim, unbiased, correction, keepdim)
+    return _spread("var", p.var, input, dim, unbiased, correction, keepdim)
 
 
+@spelled
 def std(
-    x: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
 ) -> Tensor:
     """The square root of `var`; its derivative where it is 0 is taken to be 0."""
-    return _spread("std", p.std, x, dim, unbiased, correction, keepdim)
+    return _spread("std", p.std, input, dim, unbiased, correction, keepdim)
 
 
 def _along(op: str, prim: Any, x: Tensor, dim: int, d: Any) -> Tensor:
@@ -212,21 +226,24 @@ def _along(op: str, prim: Any, x: Tensor, dim: int, d: Any) -> Tensor:
     return apply(prim, (x,), {"axis": axis})
 
 
-def cumsum(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+@spelled
+def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim`; of ints and bools as int64."""
-    if require_tensor("cumsum", x)._array.dtype.kind in "biu" and dtype is None:
+    if require_tensor("cumsum", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
-    return _along("cumsum", p.cumsum, x, dim, dtype)
+    return _along("cumsum", p.cumsum, input, dim, dtype)
 
 
-def softmax(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
-    """`exp(x)` normalised to sum to one along `dim`."""
-    return _along("softmax", p.softmax, _floating("softmax", x, dtype), dim, dtype)
+@spelled
+def softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """`exp(input)` normalised to sum to one along `dim`."""
+    return _along("softmax", p.softmax, _floating("softmax", input, dtype), dim, dtype)
 
 
-def log_softmax(x: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+@spelled
+def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """The logarithm of `softmax`, without its rounding."""
-    return _along("log_softmax", p.log_softmax, _floating("log_softmax", x, dtype), dim, dtype)
+    return _along("log_softmax", p.log_softmax, _floating("log_softmax", input, dtype), dim, dtype)
 
 
 def _floating(op: str, x: Tensor, d: Any) -> Tensor:
@@ -235,10 +252,11 @@ def _floating(op: str, x: Tensor, d: Any) -> Tensor:
     return x
 
 
-def logsumexp(x: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
-    """`log(sum(exp(x)))` over `dim`, safe for large `x`."""
-    x = to_floating(require_tensor("logsumexp", x))
-    axes = normalise_dims("logsumexp", dim, x._array.ndim)
-    return apply(p.logsumexp, (x,), {"axes": axes, "keepdims": keepdim})
+@spelled
+def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
+    """`log(sum(exp(input)))` over `dim`, safe for large `input`."""
+    input = to_floating(require_tensor("logsumexp", input))
+    axes = normalise_dims("logsumexp", dim, input._array.ndim)
+    return apply(p.logsumexp, (input,), {"axes": axes, "keepdims": keepdim})
 
 

@@ -11,6 +11,7 @@ from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, renamed
 from .common import Dims, broadcast_shapes, cast_to, normalise_dim, normalise_dims, require_tensor, result_type
+from .support import spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -50,23 +51,25 @@ def _resolve(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     return tuple(wanted)
 
 
-def reshape(x: Tensor, *shape: Any) -> Tensor:
-    """`x` with another shape and the same number of elements: a view where memory allows, else a copy."""
-    array = require_tensor("reshape", x)._array
-    out = apply(p.reshape, (x,), {"shape": _resolve(sizes(shape), array.size)})
+@spelled
+def reshape(input: Tensor, *shape: Any) -> Tensor:
+    """`input` with another shape and the same number of elements: a view where memory allows, else a copy."""
+    array = require_tensor("reshape", input)._array
+    out = apply(p.reshape, (input,), {"shape": _resolve(sizes(shape), array.size)})
     return out if out._base is not None or not out._requires_grad else renamed("UnsafeViewBackward0", out)
 
 
-def view(x: Tensor, *shape: Any) -> Tensor:
-    """A view of `x` with another shape. Raises RuntimeError where only a copy could have it."""
-    array = x._array
-    wanted = _resolve(sizes(shape), array.size)
+@spelled
+def view(input: Tensor, *size: Any) -> Tensor:
+    """A view of `input` with another shape. Raises RuntimeError where only a copy could have it."""
+    array = input._array
+    wanted = _resolve(sizes(size), array.size)
     if not _viewable(array, wanted):
         raise ShapeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
             "contiguous subspaces). Use .reshape(...) instead."
         )
-    return apply(p.reshape, (x,), {"shape": wanted})
+    return apply(p.reshape, (input,), {"shape": wanted})
 
 
 def _viewable(array: Any, shape: tuple[int, ...]) -> bool:
@@ -77,26 +80,27 @@ def _viewable(array: Any, shape: tuple[int, ...]) -> bool:
     return bool(reshaped.base is owner)
 
 
-def flatten(x: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dims `start_dim` to `end_dim` made one."""
-    shape = require_tensor("flatten", x)._array.shape
+    shape = require_tensor("flatten", input)._array.shape
     if not shape:
-        return reshape(x, 1)
+        return reshape(input, 1)
     start, end = normalise_dim("flatten", start_dim, len(shape)), normalise_dim("flatten", end_dim, len(shape))
     if start > end:
         raise ShapeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    return x if start == end else reshape(x, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return input if start == end else reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
 
 
-def ravel(x: Tensor) -> Tensor:
-    """`x` in one dim."""
-    return reshape(x, -1)
+def ravel(input: Tensor) -> Tensor:
+    """`input` in one dim."""
+    return reshape(input, -1)
 
 
-def permute(x: Tensor, *dims: Any) -> Tensor:
-    """A view of `x` with its dims in another order."""
+@spelled
+def permute(input: Tensor, *dims: Any) -> Tensor:
+    """A view of `input` with its dims in another order."""
     order = sizes(dims)
-    ndim = require_tensor("permute", x)._array.ndim
+    ndim = require_tensor("permute", input)._array.ndim
     if len(order) != ndim:
         raise ShapeError(
             "permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired "
@@ -105,42 +109,43 @@ def permute(x: Tensor, *dims: Any) -> Tensor:
     axes = tuple([normalise_dim("permute", dim, ndim) for dim in order])
     if len(set(axes)) != len(axes):
         raise ShapeError("permute(): duplicate dims are not allowed.")
-    return apply(p.permute, (x,), {"axes": axes})
+    return apply(p.permute, (input,), {"axes": axes})
 
 
-def transpose(x: Tensor, dim0: int, dim1: int) -> Tensor:
-    """A view of `x` with two dims swapped."""
-    ndim = require_tensor("transpose", x)._array.ndim
+def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """A view of `input` with two dims swapped."""
+    ndim = require_tensor("transpose", input)._array.ndim
     i, j = normalise_dim("transpose", dim0, ndim), normalise_dim("transpose", dim1, ndim)
     axes = list(range(ndim))
     if ndim:
         axes[i], axes[j] = j, i
-    return renamed("TransposeBackward0", apply(p.permute, (x,), {"axes": tuple(axes)}))
+    return renamed("TransposeBackward0", apply(p.permute, (input,), {"axes": tuple(axes)}))
 
 
 swapaxes = transpose
 
 
-def t(x: Tensor) -> Tensor:
-    """The transpose of a matrix; `x` itself below two dims."""
-    ndim = require_tensor("t", x)._array.ndim
+def t(input: Tensor) -> Tensor:
+    """The transpose of a matrix; `input` itself below two dims."""
+    ndim = require_tensor("t", input)._array.ndim
     if ndim > 2:
         raise ShapeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D")
-    return renamed("TBackward0", apply(p.permute, (x,), {"axes": tuple(range(ndim))[::-1]}))
+    return renamed("TBackward0", apply(p.permute, (input,), {"axes": tuple(range(ndim))[::-1]}))
 
 
-def movedim(x: Tensor, source: int, destination: int) -> Tensor:
-    """A view of `x` with one dim moved, the others keeping their order."""
-    ndim = x._array.ndim
+def movedim(input: Tensor, source: int, destination: int) -> Tensor:
+    """A view of `input` with one dim moved, the others keeping their order."""
+    ndim = input._array.ndim
     i, j = normalise_dim("movedim", source, ndim), normalise_dim("movedim", destination, ndim)
     axes = [axis for axis in range(ndim) if axis != i]
     axes.insert(j, i)
-    return apply(p.permute, (x,), {"axes": tuple(axes)})
+    return apply(p.permute, (input,), {"axes": tuple(axes)})
 
 
-def expand(x: Tensor, *shape: Any) -> Tensor:
-    """A view of `x` with dims of length one repeated; -1 keeps a length. Raises RuntimeError where it cannot be."""
-    wanted, have = sizes(shape), require_tensor("expand", x)._array.shape
+@spelled
+def expand(input: Tensor, *size: Any) -> Tensor:
+    """A view of `input` with dims of length one repeated; -1 keeps a length. Raises RuntimeError where it cannot be."""
+    wanted, have = sizes(size), require_tensor("expand", input)._array.shape
     lead = len(wanted) - len(have)
     if lead < 0:
         raise ShapeError(
@@ -158,12 +163,12 @@ def expand(x: Tensor, *shape: Any) -> Tensor:
             )
     if any(n < 0 for n in full):
         raise ShapeError(f"expand(): the sizes {list(wanted)} may hold -1 for dims the tensor has only")
-    return apply(p.broadcast_to, (x,), {"shape": tuple(full)})
+    return apply(p.broadcast_to, (input,), {"shape": tuple(full)})
 
 
-def broadcast_to(x: Tensor, size: Sequence[int]) -> Tensor:
+def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
     """`expand` with the shape as one argument."""
-    return expand(x, size)
+    return expand(input, size)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
@@ -172,32 +177,36 @@ def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tuple([expand(x, shape) for x in tensors])
 
 
-def squeeze(x: Tensor, dim: Dims = None) -> Tensor:
+@spelled
+def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     """A view without the dims (or those of `dim`) that have length one."""
-    shape = require_tensor("squeeze", x)._array.shape
+    shape = require_tensor("squeeze", input)._array.shape
     chosen = normalise_dims("squeeze", dim, len(shape)) if dim != () else ()
     kept = tuple([n for i, n in enumerate(shape) if not (n == 1 and i in chosen)])
-    out = apply(p.reshape, (x,), {"shape": kept})
+    out = apply(p.reshape, (input,), {"shape": kept})
     return renamed("SqueezeBackward0" if dim is None else "SqueezeBackward1", out)
 
 
-def unsqueeze(x: Tensor, dim: int) -> Tensor:
+@spelled
+def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A view with a dim of length one put in at `dim`."""
-    shape = list(require_tensor("unsqueeze", x)._array.shape)
+    shape = list(require_tensor("unsqueeze", input)._array.shape)
     shape.insert(normalise_dim("unsqueeze", dim, len(shape) + 1), 1)
-    return renamed("UnsqueezeBackward0", apply(p.reshape, (x,), {"shape": tuple(shape)}))
+    return renamed("UnsqueezeBackward0", apply(p.reshape, (input,), {"shape": tuple(shape)}))
 
 
-def flip(x: Tensor, *dims: Any) -> Tensor:
+@spelled
+def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of some dims reversed."""
     listed = sizes(dims)
-    ndim = require_tensor("flip", x)._array.ndim
-    return apply(p.flip, (x,), {"axes": normalise_dims("flip", listed, ndim) if listed else ()})
+    ndim = require_tensor("flip", input)._array.ndim
+    return apply(p.flip, (input,), {"axes": normalise_dims("flip", listed, ndim) if listed else ()})
 
 
-def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
+@spelled
+def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     """A view of `length` entries of one dim from `start`."""
-    shape = require_tensor("narrow", x)._array.shape
+    shape = require_tensor("narrow", input)._array.shape
     if not shape:
         raise ShapeError("narrow() cannot be applied to a 0-dim tensor.")
     axis = normalise_dim("narrow", dim, len(shape))
@@ -208,7 +217,7 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     start %= shape[axis] or 1
     if length < 0 or start + length > shape[axis]:
         raise ShapeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]}).")
-    return renamed("SliceBackward0", _cut(x, axis, slice(start, start + length)))
+    return renamed("SliceBackward0", _cut(input, axis, slice(start, start + length)))
 
 
 def _cut(x: Tensor, axis: int, at: int | slice) -> Tensor:
@@ -216,29 +225,32 @@ def _cut(x: Tensor, axis: int, at: int | slice) -> Tensor:
     return apply(p.slice_, (x,), {"index": (*index[:axis], at, *index[axis + 1 :])})
 
 
-def select(x: Tensor, dim: int, index: int) -> Tensor:
+@spelled
+def select(input: Tensor, dim: int, index: int) -> Tensor:
     """A view of one entry of a dim, which it loses."""
-    shape = require_tensor("select", x)._array.shape
+    shape = require_tensor("select", input)._array.shape
     if not shape:
         raise IndexError("select() cannot be applied to a 0-dim tensor.")
     axis = normalise_dim("select", dim, len(shape))
     if not -shape[axis] <= index < shape[axis]:
         raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {axis}")
-    return renamed("SelectBackward0", _cut(x, axis, index % shape[axis]))
+    return renamed("SelectBackward0", _cut(input, axis, index % shape[axis]))
 
 
-def unbind(x: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
+@spelled
+def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The entries of a dim, as views."""
-    shape = require_tensor("unbind", x)._array.shape
+    shape = require_tensor("unbind", input)._array.shape
     if not shape:
         raise ShapeError("Dimension specified as 0 but tensor has no dimensions")
     axis = normalise_dim("unbind", dim, len(shape))
-    return tuple([renamed("UnbindBackward0", _cut(x, axis, i)) for i in range(shape[axis])])
+    return tuple([renamed("UnbindBackward0", _cut(input, axis, i)) for i in range(shape[axis])])
 
 
-def split(x: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+@spelled
+def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Views of pieces of one dim: of equal size (the last may be shorter), or of the sizes listed."""
-    shape = require_tensor("split", x)._array.shape
+    shape = require_tensor("split", input)._array.shape
     if not shape:
         raise ShapeError("split expects at least a 1-dimensional tensor")
     axis = normalise_dim("split", dim, len(shape))
@@ -256,17 +268,18 @@ def split(x: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) 
                 f"but got split_sizes={lengths}"
             )
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
-    pieces = [_cut(x, axis, slice(start, start + length)) for start, length in zip(starts, lengths, strict=True)]
+    pieces = [_cut(input, axis, slice(start, start + length)) for start, length in zip(starts, lengths, strict=True)]
     return tuple([renamed("SplitBackward0", piece) for piece in pieces])
 
 
-def chunk(x: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+@spelled
+def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """`split` into at most `chunks` pieces of equal size."""
     if chunks <= 0:
         raise TapegradError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    shape = require_tensor("chunk", x)._array.shape
+    shape = require_tensor("chunk", input)._array.shape
     n = shape[normalise_dim("chunk", dim, len(shape))] if shape else 0
-    return split(x, max(-(-n // chunks), 1 if n else 0), dim)
+    return split(input, max(-(-n // chunks), 1 if n else 0), dim)
 
 
 def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
@@ -279,6 +292,7 @@ def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     return [cast_to(x, d) for x in listed]
 
 
+@spelled
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along a dim they have; their other dims must agree. 1-d empty tensors are passed over."""
     listed = _same_dtype("cat", tensors)
@@ -303,6 +317,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 concat = cat
 
 
+@spelled
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dim."""
     listed = _same_dtype("stack", tensors)

@@ -6,7 +6,6 @@ cotangent at the bounds; all as PyTorch.
 
 from __future__ import annotations
 
-import operator
 from typing import Any
 
 import numpy as np
@@ -52,9 +51,17 @@ div = Primitive(
 
 reciprocal = Primitive("reciprocal", np.reciprocal, elementwise=True, a=lambda g, out: -g * (out * out).conjugate())
 
+
+
+def _pow_scalar(a: Any, *, exponent: Any) -> Any:
+    """By the operator, which is fast for small whole powers; bfloat16 must be told to stay itself."""
+    out = a**exponent
+    return out if out.dtype == a.dtype else out.astype(a.dtype)
+
+
 pow_scalar = Primitive(
     "pow_scalar",
-    lambda a, *, exponent: operator.pow(a, exponent),
+    _pow_scalar,
     node_name="PowBackward0",
     elementwise=True,
     a=lambda g, a, exponent: (
@@ -68,7 +75,7 @@ pow_ = Primitive(
     np.power,
     node_name="PowBackward1",
     elementwise=True,
-    a=lambda g, a, b: where(b == 0, 0.0, g * (b * a ** (b - where(b == 0, 0.0, 1.0))).conjugate()),
+    a=lambda g, a, b: where(b == 0, 0.0, g * (b * a ** where(b == 0, b, b - 1)).conjugate()),
     b=lambda g, a, b, out: g * where((a == 0) & _at_least_zero(b), 0.0, out * _log(a)).conjugate(),
 )
 

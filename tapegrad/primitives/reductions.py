@@ -41,6 +41,8 @@ def widened(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def spread(x: Any, shape: tuple[int, ...], axes: Axes) -> Any:
     """`x`, reduced over `axes` with or without keepdims, broadcast back to the `shape` before."""
+    if not x.shape:
+        return broadcast_to(x, shape=shape)
     kept = tuple([1 if i in axes else n for i, n in enumerate(shape)])
     return broadcast_to(x if x.shape == kept else reshape(x, shape=kept), shape=shape)
 
@@ -49,9 +51,23 @@ def _count(shape: tuple[int, ...], axes: Axes) -> int:
     return math.prod([shape[axis] for axis in axes])
 
 
+
+_add_reduce = np.add.reduce
+
+
+def _reduce_sum(a: Any, *, axes: Axes, keepdims: bool) -> Any:
+    d = a.dtype
+    if d.itemsize == 2:  # as `widened`, whose wrapper would cost as much as a small sum
+        return _widened_sum(a, axes=axes, keepdims=keepdims)
+    return _add_reduce(a, axes, d, None, keepdims)
+
+
+_widened_sum = widened(lambda a, *, axes, keepdims: _add_reduce(a, axes, a.dtype, None, keepdims))
+
+
 reduce_sum = Primitive(
     "reduce_sum",
-    widened(lambda a, *, axes, keepdims: np.add.reduce(a, axis=axes, keepdims=keepdims, dtype=a.dtype)),
+    _reduce_sum,
     node_name="SumBackward1",
     a=lambda g, in_shape, axes: spread(g, in_shape, axes),
 )

@@ -39,8 +39,8 @@ permute = Primitive(
 
 def _broadcast_to(a: Any, *, shape: tuple[int, ...]) -> Any:
     """A view of `a`; for a 0-d one the array constructor gives the same as `np.broadcast_to` in a tenth of the time."""
-    if a.ndim == 0 and isinstance(a, np.ndarray):
-        return np.ndarray(shape, a.dtype, a, 0, (0,) * len(shape))
+    if a.ndim == 0:
+        return np.ndarray(shape, a.dtype, np.asarray(a), 0, (0,) * len(shape))
     return np.broadcast_to(a, shape)
 
 
@@ -81,7 +81,7 @@ def _unslice(g: Any, *, shape: tuple[int, ...], index: Index) -> Any:
 
 slice_ = Primitive(
     "slice",
-    lambda a, *, index: a[index],
+    lambda a, *, index: a[(*index, ...)],  # with the dots, also an element is a view
     view=True,
     write=lambda base, new, index: slice_scatter(base, new, index=index),
     a=lambda g, in_shape, index: unslice(g, shape=in_shape, index=index),

@@ -1,13 +1,13 @@
 """The tape: primitives, the eager graph they record, and programs recorded from runs."""
 
-from .apply import alias, apply, is_recording, is_tensor, renamed
+from .apply import alias, apply, apply_pair, is_recording, is_tensor, renamed
 from .inplace import check_writable, write
-from .node import AccumulateGrad, Node, edge_of
+from .node import AccumulateGrad, Node, edge_of, exposed
 from .primitive import PRIMITIVES, Primitive
 from .program import Source, Step, Tape, Var
 from .recorder import Recorder
 from .state import state
-from .variable import TensorBase, history, set_tensor_type, storage_of, wrap, writable
+from .variable import TensorBase, history, keep_on_device, set_tensor_type, storage_of, wrap, writable
 
 __all__ = [
     "PRIMITIVES",
@@ -22,11 +22,14 @@ __all__ = [
     "Var",
     "alias",
     "apply",
+    "apply_pair",
     "check_writable",
     "edge_of",
+    "exposed",
     "history",
     "is_recording",
     "is_tensor",
+    "keep_on_device",
     "renamed",
     "set_tensor_type",
     "state",

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..storage import Storage
-from .node import make_node, node_class
+from .node import make_node
 from .primitive import Primitive, native
 from .state import state
 from .variable import TensorBase, history, storage_of, wrap
@@ -17,7 +17,7 @@ from .variable import TensorBase, history, storage_of, wrap
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["alias", "apply", "is_recording", "is_tensor", "renamed"]
+__all__ = ["alias", "apply", "apply_pair", "is_recording", "is_tensor", "renamed"]
 
 _NO_PARAMS: dict[str, Any] = {}
 _ndarray = np.ndarray
@@ -33,40 +33,65 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _
 
     The operands must be what the primitive wants: promotion and defaults are the business of `ops`.
     """
-    current = state
     mask = 0
-    arrays = []
     bit = 1
+    literals = False
+    arrays = []
     for operand in operands:
         if isinstance(operand, TensorBase):
             if operand._base is not None:
                 history(operand)
             if operand._requires_grad:
-                mask |= bit
+                mask += bit
             arrays.append(operand._array)
         else:
             arrays.append(operand)
+            literals = True
         bit += bit
-    if len(arrays) > 1 and prim.elementwise:
+    if literals:
         arrays = _exact_literals(arrays)
+    quiet = state.quiet
     try:
-        value = current.quiet(prim.forward, *arrays, **params)
+        value = quiet(prim.forward, *arrays, **params) if params else quiet(prim.forward, *arrays)
     except ValueError as error:
-        shapes = [np.shape(a) for a in arrays]
-        if prim.elementwise and not _broadcastable(shapes):
-            raise ShapeError(mismatch(shapes)) from None
-        raise error
+        raise _explained(prim, arrays, error) from None
+    return _recorded(prim, operands, params, value, mask)
+
+
+def apply_pair(prim: Primitive, a: Tensor, b: Tensor) -> Tensor:
+    """`apply(prim, (a, b))` for two tensors, its loop unrolled: this is most of what small eager steps do."""
+    if a._base is not None:
+        history(a)
+    if b._base is not None:
+        history(b)
+    try:
+        value = state.quiet(prim.forward, a._array, b._array)
+    except ValueError as error:
+        raise _explained(prim, [a._array, b._array], error) from None
+    return _recorded(prim, (a, b), _NO_PARAMS, value, a._requires_grad + 2 * b._requires_grad)
+
+
+def _recorded(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], value: Any, mask: int) -> Tensor:
+    """The result as a tensor, with its node if `mask` says that an operand needs one, and told to the recorder."""
     out = wrap(value if type(value) is _ndarray else np.asarray(value))
-    if mask and current.grad_enabled:
-        plan = prim.plan(mask)
+    if mask and state.grad_enabled:
+        plan = prim.plans.get(mask) or prim.plan(mask)
         if plan.pulls and out._array.dtype.kind not in "biu":
             out._node = make_node(prim, plan, operands, params, out)
             out._requires_grad = True
     if prim.view:
         _link_view(out, operands[0], prim, params)
-    if current.recorder is not None:
-        current.recorder.step(prim, operands, params, out)
+    if state.recorder is not None:
+        state.recorder.step(prim, operands, params, out)
     return out
+
+
+def _explained(prim: Primitive, arrays: list[Any], error: ValueError) -> Exception:
+    """NumPy's error, or PyTorch's where shapes do not broadcast."""
+    shapes = [np.shape(a) for a in arrays]
+    if prim.elementwise and not _broadcastable(shapes):
+        return ShapeError(mismatch(shapes))
+    return error
 
 
 def _exact_literals(arrays: list[Any]) -> list[Any]:
@@ -132,9 +157,8 @@ def _same_owner(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
 
 def renamed(name: str, out: Tensor) -> Tensor:
     """`out`, a composite's fresh result, with its node named as PyTorch names the composite's."""
-    node = out._node
-    if node is not None and type(node) is not node_class(name):
-        node.__class__ = node_class(name)
+    if out._node is not None:
+        out._node.kind = name
     return out
 
 

@@ -70,18 +70,21 @@ def _keep_old_value(node: Node, t: TensorBase) -> None:
     """Where `node` saved `t` itself, save a copy of the value that is about to be overwritten."""
     assert node.saved is not None
     saved = list(node.saved)
-    versions = list(node.versions or [0] * len(saved))
-    for slot, (kind, _) in enumerate(node.plan.sources):
-        if saved[slot] is t:
-            old = saved[slot] = wrap(t._array.copy())
-            old._requires_grad, old._node, old._index = t._requires_grad, t._node, t._index
-            old._accumulator = t._accumulator
-            versions[slot] = 0
-        elif kind == "out":
+    for slot in node.plan.tensor_slots:
+        value = saved[slot]
+        if node.plan.sources[slot][0] == "out":
             storage = storage_of(t)
-            saved[slot] = (t._array, storage, storage.version + 1)
+            saved[slot] = t._array, storage, storage.version + 1
+        elif value is t or (type(value) is tuple and value[0] is t):
+            saved[slot] = _frozen(t)
     node.saved = tuple(saved)
-    node.versions = tuple(versions)
+
+
+def _frozen(t: TensorBase) -> TensorBase:
+    """A copy of the present value of `t`, with its present history."""
+    copy = _snapshot(t)
+    copy._array = t._array.copy()
+    return copy
 
 
 def _rebase(t: TensorBase, out: TensorBase) -> None:

@@ -10,31 +10,40 @@ import numpy as np
 
 from ..errors import GraphFreedError, InPlaceError
 from .primitive import Primitive, SavePlan
-from .variable import TensorBase, history, wrap
+from .variable import TensorBase, history, storage_of, wrap
 
-__all__ = ["AccumulateGrad", "Node", "accumulator_of", "edge_of", "make_node", "next_sequence", "node_class"]
+__all__ = ["AccumulateGrad", "Node", "accumulator_of", "edge_of", "exposed", "freed", "make_node", "next_sequence"]
 
 next_sequence = itertools.count().__next__
 
 Edge = tuple["Node | None", int]
 
+_new = object.__new__
+
 
 class Node:
     """One application of a primitive, with what its rules named.
 
-    `pull(g, create_graph)` maps the cotangent of the output to one cotangent per entry of `edges`. `sequence` grows
-    with time, so that decreasing order is a topological order of any graph.
+    `edges` are the nodes that the operands needing a gradient came from, `indices` which outputs of those nodes they
+    are (None: all number 0). `pull(g, create_graph)` maps the cotangent of the output to one cotangent per edge.
+    `sequence` grows with time, so that decreasing order is a topological order of any graph. `leaf` is a weak reference
+    to the leaf where the graph ends (`accumulator_of`), None elsewhere. `kind` is PyTorch's name for the operation.
     """
 
+    # One class while the engine works on it, so that attribute access stays fast; see `exposed`.
     __slots__ = (
-        "__weakref__", "dtype", "edges", "outputs", "plan", "prim", "saved", "sequence", "shape", "versions", "width",
+        "__weakref__", "dtype", "edges", "indices", "kind", "leaf", "outputs", "plan", "prim", "saved", "sequence",
+        "shape", "width",
     )  # fmt: skip
+
+    kind: str
+    leaf: weakref.ref[TensorBase] | None
 
     prim: Primitive
     plan: SavePlan
     saved: tuple[Any, ...] | None
-    versions: tuple[int, ...] | None
-    edges: tuple[Edge, ...]
+    edges: tuple[Node, ...]
+    indices: tuple[int, ...] | None
     width: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
@@ -43,14 +52,22 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name for this kind of node, such as `AddBackward0`."""
-        return type(self).__name__
+        return self.kind
+
+    def positions(self) -> tuple[int, ...]:
+        """Which operand each edge belongs to."""
+        return self.plan.positions
+
+    def edge(self, k: int) -> Edge:
+        """The node and output number of edge `k`."""
+        return exposed(self.edges[k]), 0 if self.indices is None else self.indices[k]
 
     @property
     def next_functions(self) -> tuple[Edge, ...]:
         """Per tensor operand, the node it came from (None if it needs no gradient) and its output number."""
         found: list[Edge] = [(None, 0)] * self.width
-        for (position, _, _), edge in zip(self.plan.pulls, self.edges, strict=True):
-            found[position] = edge
+        for k, position in enumerate(self.positions()):
+            found[position] = self.edge(k)
         return tuple(found)
 
     def __repr__(self) -> str:
@@ -58,77 +75,90 @@ class Node:
 
     def release(self) -> None:
         """Forget the saved values; a node that saves no tensors stays usable, as in PyTorch."""
-        if self.plan.saves_tensors:
+        if self.plan.tensor_slots:
             self.saved = None
 
-    def unpack(self, as_tensors: bool) -> list[Any]:
+    def unpack(self, as_tensors: bool) -> Any:
         """The saved values, tensors as arrays (or as tensors with their history).
 
         Raises GraphFreedError after `release`, InPlaceError if a saved tensor was written to since.
         """
         saved = self.saved
         if saved is None:
-            raise GraphFreedError(
-                "Trying to backward through the graph a second time (or directly access saved tensors after they have "
-                "already been freed). Saved intermediate values of the graph are freed when you call .backward() or "
-                "autograd.grad(). Specify retain_graph=True if you need to backward through the graph a second time or "
-                "if you need to access saved tensors after calling backward."
-            )
+            raise freed()
+        slots = self.plan.tensor_slots
+        if not slots:
+            return saved
         values = list(saved)
-        if self.plan.saves_tensors:
-            for slot, (kind, position) in enumerate(self.plan.sources):
-                value = values[slot]
-                if kind == "operand" and isinstance(value, TensorBase):
-                    self._check_version(value, slot)
-                    values[slot] = self._operand(value, position) if as_tensors else value._array
-                elif kind == "out":
-                    array, storage, version = value
-                    if storage.version != version:
-                        raise self._modified(array, storage.version, version)
-                    values[slot] = self._output(array, storage) if as_tensors else array
+        for slot in slots:
+            value = values[slot]
+            if type(value) is tuple:  # with the version it was saved at
+                value, storage, version = value
+                if storage.version != version:
+                    raise self.modified(value, storage.version, version)
+            elif isinstance(value, TensorBase):
+                if value._storage is not None and value._storage.version:
+                    raise self.modified(value, value._storage.version, 0)
+            else:  # a Python scalar
+                continue
+            if as_tensors:
+                values[slot] = self._with_history(value, slot)
+            else:
+                values[slot] = value._array if isinstance(value, TensorBase) else value
         return values
 
-    def _check_version(self, value: TensorBase, slot: int) -> None:
-        storage = value._storage
-        if storage is not None:
-            expected = 0 if self.versions is None else self.versions[slot]
-            if storage.version != expected:
-                raise self._modified(value._array, storage.version, expected)
-
-    def _modified(self, array: np.ndarray[Any, Any], found: int, expected: int) -> InPlaceError:
+    def modified(self, value: Any, found: int, expected: int) -> InPlaceError:
+        """The error for a saved tensor (or its array) that was written to since."""
+        array = value._array if isinstance(value, TensorBase) else value
         return InPlaceError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
             f"a {array.dtype.name} tensor of shape {list(array.shape)}, saved for {self.name()}, is at version {found}; "
             f"expected version {expected} instead. Hint: write to a clone(), or use the out-of-place operation."
         )
 
-    def _operand(self, value: TensorBase, position: int) -> TensorBase:
-        """A saved operand with the history it had when it was saved."""
+    def _with_history(self, value: Any, slot: int) -> TensorBase:
+        """A saved value as a tensor with the history it had when it was saved."""
+        kind, position = self.plan.sources[slot]
+        if kind == "out":
+            return attached(value, None, (self, 0))
         edge: Edge = (None, 0)
-        for (pulled, _, _), candidate in zip(self.plan.pulls, self.edges, strict=True):
-            if pulled == position:
-                edge = candidate
-        if edge_of(value) == edge:
-            return value
-        return _attached(value._array, value._storage, edge)
-
-    def _output(self, array: np.ndarray[Any, Any], storage: Any) -> TensorBase:
-        return _attached(array, storage, (self, 0))
+        if position in self.plan.positions:
+            edge = self.edge(self.plan.positions.index(position))
+        return value if edge_of(value) == edge else attached(value._array, value._storage, edge)  # type: ignore[no-any-return]
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         """One cotangent per edge, from the rules."""
-        values = self.unpack(create_graph) if self.plan.sources else ()
-        return [rule(g, *[values[k] for k in needs]) for _, rule, needs in self.plan.pulls]
+        plan = self.plan
+        if not plan.sources:
+            return [rule(g) for rule, _ in plan.pulls]
+        values = self.unpack(create_graph)
+        pulled = []
+        for rule, needs in plan.pulls:
+            if needs is None:
+                pulled.append(rule(g, *values))
+            else:
+                pulled.append(rule(g, *[values[k] for k in needs]))
+        return pulled
 
 
-def _attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBase:
+def freed() -> GraphFreedError:
+    """The error for a node whose saved values are gone."""
+    return GraphFreedError(
+        "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
+        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
+        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
+        "saved tensors after calling backward."
+    )
+
+
+def attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBase:
     """A tensor on `array` whose history is `edge`."""
     node, index = edge
     t = wrap(array)
     t._storage = storage
     t._requires_grad = node is not None
-    if isinstance(node, AccumulateGrad):
-        t._accumulator = weakref.ref(node)
+    if node is not None and node.leaf is not None:
+        t._accumulator = node
     else:
         t._node, t._index = node, index
     return t
@@ -137,40 +167,53 @@ def _attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBa
 _classes: dict[str, type[Node]] = {}
 
 
-def node_class(name: str) -> type[Node]:
-    """The class of nodes called `name`, so that `type(t.grad_fn).__name__` is PyTorch's."""
-    cls = _classes.get(name)
-    if cls is None:
-        cls = _classes[name] = type(name, (Node,), {"__slots__": (), "__module__": __name__})
-    return cls
+def exposed(node: Node) -> Node:
+    """`node`, of a class called as PyTorch's, so that `type(t.grad_fn).__name__` is right for those who look."""
+    if type(node) is Node:
+        cls = _classes.get(node.kind)
+        if cls is None:
+            bases = (AccumulateGrad,) if node.leaf is not None else (Node,)
+            cls = _classes[node.kind] = type(node.kind, bases, {"__slots__": (), "__module__": __name__})
+        node.__class__ = cls
+    return node
+
+
+_NO_PLAN = SavePlan((), (), (), ())
 
 
 class AccumulateGrad(Node):
-    """The end of the graph at a leaf: adds what arrives to the leaf's `.grad`."""
+    """The end of the graph at a leaf, as users see it."""
 
-    __slots__ = ("variable",)
+    __slots__ = ()
 
-    variable: TensorBase
+    @property
+    def variable(self) -> TensorBase | None:
+        """The leaf, None once it is gone."""
+        return None if self.leaf is None else self.leaf()
 
-    def __init__(self, variable: TensorBase) -> None:
-        self.variable = variable
-        self.edges = ()
-        self.width = 0
-        self.outputs = 1
-        self.plan = SavePlan((), (), False)
-        self.saved = ()
-        self.shape = variable._array.shape
-        self.dtype = variable._array.dtype
-        self.sequence = next_sequence()
+
+_classes["AccumulateGrad"] = AccumulateGrad
 
 
 def accumulator_of(leaf: TensorBase) -> Node:
-    """The leaf's AccumulateGrad node: one as long as any graph refers to it."""
-    reference = leaf._accumulator
-    node = None if reference is None else reference()
+    """The node where the graph ends at `leaf`, always the same one: what arrives is added to the leaf's `.grad`.
+
+    The leaf owns the node and the node only knows the leaf: once the leaf is gone nobody can ask for its gradient.
+    """
+    node = leaf._accumulator
     if node is None:
-        node = AccumulateGrad(leaf)
-        leaf._accumulator = weakref.ref(node)
+        node = leaf._accumulator = _new(Node)
+        node.kind = "AccumulateGrad"
+        node.leaf = weakref.ref(leaf)
+        node.edges = ()
+        node.indices = None
+        node.width = 0
+        node.outputs = 1
+        node.plan = _NO_PLAN
+        node.saved = ()
+        node.shape = leaf._array.shape
+        node.dtype = leaf._array.dtype
+        node.sequence = next_sequence()
     return node
 
 
@@ -185,9 +228,13 @@ def edge_of(t: TensorBase) -> Edge:
 def make_node(
     prim: Primitive, plan: SavePlan, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase
 ) -> Node:
-    """Record that `out` is `prim` of `operands`: a node with its edges, keeping what the rules name."""
-    cls = _classes.get(prim.node_name) or node_class(prim.node_name)
-    node: Node = cls.__new__(cls)
+    """Record that `out` is `prim` of `operands`: a node with its edges, keeping what the rules name.
+
+    The histories of the operands must be up to date (`history`).
+    """
+    node: Node = _new(Node)
+    node.kind = prim.node_name
+    node.leaf = None
     node.prim = prim
     node.plan = plan
     node.width = len(operands)
@@ -195,42 +242,45 @@ def make_node(
     array = out._array
     node.shape = array.shape
     node.dtype = array.dtype
-    node.versions = None
-    node.edges = tuple([edge_of(operands[position]) for position, _, _ in plan.pulls])
-    node.saved = save(node, operands, params, out) if plan.sources else ()
+    node.indices = None
+    edges = []
+    for position in plan.positions:
+        operand = operands[position]
+        source = operand._node
+        if source is None:
+            source = operand._accumulator or accumulator_of(operand)
+        elif operand._index:
+            node.indices = tuple([operands[p]._index for p in plan.positions])
+        edges.append(source)
+    node.edges = tuple(edges)
+    node.saved = _save(node, operands, params, out) if plan.sources else ()
     node.sequence = next_sequence()
     return node
 
 
-def save(node: Node, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> tuple[Any, ...]:
-    """The values of the plan's sources; versions of written tensors go to `node.versions`."""
+def _save(node: Node, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> tuple[Any, ...]:
+    """The values of the plan's sources; of tensors that may be written to unnoticed, with storage and version."""
     saved: list[Any] = []
-    versions: list[int] | None = None
     for kind, key in node.plan.sources:
         if kind == "operand":
             value = operands[key]
             if isinstance(value, TensorBase) and value._storage is not None and value._storage.version:
-                versions = versions or [0] * len(node.plan.sources)
-                versions[len(saved)] = value._storage.version
+                value = value, value._storage, value._storage.version
             saved.append(value)
         elif kind == "param":
             saved.append(params[key])
+        elif kind == "in_shape":
+            saved.append(operands[0]._array.shape)
         elif kind == "out":
-            from .variable import storage_of
-
             storage = storage_of(out)
             saved.append((out._array, storage, storage.version))
         else:
             saved.append(_metadata(kind, key, operands))
-    node.versions = None if versions is None else tuple(versions)
     return tuple(saved)
 
 
 def _metadata(kind: str, key: Any, operands: tuple[Any, ...]) -> Any:
-    """Shapes and dtypes that rules name."""
+    """What a rule of a variadic primitive, or of a cast, names."""
     if kind == "position":
         return key
-    if kind == "in_shapes":
-        return tuple(o._array.shape for o in operands)
-    first = operands[0]._array
-    return first.shape if kind == "in_shape" else first.dtype
+    return tuple(o._array.shape for o in operands) if kind == "in_shapes" else operands[0]._array.dtype

@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["PRIMITIVES", "Primitive", "Rule", "SavePlan"]
+from .variable import TensorBase
+
+__all__ = ["PRIMITIVES", "Primitive", "Rule", "SavePlan", "native"]
 
 Rule = Callable[..., Any]
 
@@ -19,13 +21,15 @@ PRIMITIVES: dict[str, Primitive] = {}
 class SavePlan(NamedTuple):
     """What a node must keep so that the rules of the operands that need a gradient can run.
 
-    `sources` says where each kept value comes from (see `_SOURCES`); `pulls` lists, per operand that needs a
-    gradient, its position, its rule and the positions in `sources` of the rule's arguments.
+    `sources` says where each kept value comes from (a kind and a key); `tensor_slots` which of them are tensors.
+    Per operand that needs a gradient, `positions` has its position and `pulls` its rule, with the slots of the rule's
+    arguments (None: all, in order).
     """
 
     sources: tuple[tuple[str, Any], ...]
-    pulls: tuple[tuple[int, Rule, tuple[int, ...]], ...]
-    saves_tensors: bool
+    tensor_slots: tuple[int, ...]
+    positions: tuple[int, ...]
+    pulls: tuple[tuple[Rule, tuple[int, ...] | None], ...]
 
 
 class Primitive:
@@ -82,10 +86,11 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
-        from .apply import apply, is_tensor
+        for operand in operands:
+            if isinstance(operand, TensorBase):
+                from .apply import apply  # apply builds on primitives; on bare arrays it is not needed
 
-        if any(map(is_tensor, operands)):
-            return apply(self, operands, params)
+                return apply(self, operands, params)
         return self.forward(*operands, **params)
 
     @property
@@ -106,18 +111,19 @@ class Primitive:
 
     def _make_plan(self, mask: int) -> SavePlan:
         sources: list[tuple[str, Any]] = []
-        pulls: list[tuple[int, Rule, tuple[int, ...]]] = []
+        positions: list[int] = []
+        needs: list[tuple[Rule, list[tuple[str, Any]]]] = []
         for position in range(mask.bit_length()):
             rule = self.rule(position) if mask >> position & 1 else None
             if rule is None:
                 continue
             named = [self._source(name, position) for name in list(inspect.signature(rule).parameters)[1:]]
-            for source in named:
-                if source not in sources:
-                    sources.append(source)
-            pulls.append((position, rule, tuple(sources.index(source) for source in named)))
-        saves_tensors = any(kind in ("operand", "out") for kind, _ in sources)
-        return SavePlan(tuple(sources), tuple(pulls), saves_tensors)
+            sources.extend(source for source in named if source not in sources)
+            positions.append(position)
+            needs.append((rule, named))
+        slots = tuple(slot for slot, (kind, _) in enumerate(sources) if kind in ("operand", "out"))
+        pulls = [(rule, None if named == sources else tuple(map(sources.index, named))) for rule, named in needs]
+        return SavePlan(tuple(sources), slots, tuple(positions), tuple(pulls))
 
     def _source(self, name: str, position: int) -> tuple[str, Any]:
         """Where a rule's argument comes from, by its name."""

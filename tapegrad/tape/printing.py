@@ -6,7 +6,7 @@ import string
 import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import count, zip_longest
+from itertools import count, groupby, zip_longest
 from pathlib import PurePath
 from typing import Any
 
@@ -18,7 +18,7 @@ from .program import Source, Step, Tape, Var
 __all__ = ["format_source", "format_step", "format_tape", "format_type", "format_value", "name_vars"]
 
 WIDTH = 110  # columns of the terminal a tape is to be read on
-CODE_WIDTH = 64  # a line of code up to this long has its type in the common column
+CODE_WIDTH = 56  # a line of code up to this long has its type in the common column
 SHOWN = 6  # of a constant with more elements only the first few are printed
 
 Names = Mapping[Var, str]
@@ -111,6 +111,50 @@ def input_notes(tape: Tape) -> Iterator[str]:
         yield ", ".join(text for text, on in zip(("requires_grad", "written", "new .grad"), marks, strict=True) if on)
 
 
+def format_counts(tape: Tape) -> str:
+    """`6 inputs, 27 steps, 1 result, 4 written inputs`."""
+    parts = [
+        (len(tape.inputs), "input"),
+        (len(tape.steps), "step"),
+        (tape.results, "result"),
+        (len(tape.writes), "written input"),
+        (len(tape.grads), "new gradient"),
+    ]
+    return ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in parts if n)
+
+
+def source_groups(steps: Sequence[Step], limit: int) -> list[list[list[Step]]]:
+    """The runs of steps that come from one source line each, in at most about `limit` groups.
+
+    A group is one run, or all runs of a line, or all runs of a function; or else so and so many steps.
+    """
+    runs = [list(run) for _, run in groupby(steps, key=lambda step: step.source)]
+    groups = [[run] for run in runs]
+    for name in ("line", "function"):
+        if len(groups) > limit:
+            merged: dict[Any, list[list[Step]]] = {}
+            for run in runs:
+                source = run[0].source
+                merged.setdefault(source and (source.filename, getattr(source, name)), []).append(run)
+            groups = list(merged.values())
+    if len(groups) > limit:
+        size = -(-len(steps) // limit)
+        groups = [[list(steps[i : i + size])] for i in range(0, len(steps), size)]
+    return groups
+
+
+def describe_group(runs: Sequence[Sequence[Step]]) -> tuple[str, str, str]:
+    """A group's place and line of code, and what it does: `train.py:7`, `h = h + x`, `200 times, 200 steps: add`."""
+    steps = [step for run in runs for step in run]
+    sources = list(dict.fromkeys(step.source for step in steps if step.source))
+    place, _, text = format_source(sources[0]).partition("  ") if sources else ("steps", "", "")
+    if len(sources) > 1:
+        text = f"to {format_source(sources[-1]).partition('  ')[0]}"
+    often = f"{len(runs)} times, " if len(runs) > 1 and len(sources) == 1 else ""
+    prims = ", ".join(dict.fromkeys(step.prim.name for step in steps))
+    return place, text, f"{often}{len(steps)} step{'s' * (len(steps) != 1)}: {prims}"
+
+
 # The lines
 
 
@@ -135,7 +179,7 @@ def _body(tape: Tape, names: Names) -> Iterator[tuple[str, str]]:
         if step.source != source:
             source = step.source
             heading = f"# {format_source(source)}" if source else "# (no source line)"
-            yield textwrap.shorten(heading, WIDTH - 4, placeholder=" ..."), ""
+            yield shortened(heading, WIDTH - 4), ""
         yield from _step_lines(step, names)
     changes = list(effects(tape, names))
     if changes:
@@ -201,9 +245,27 @@ def _call(step: Step, names: Names) -> str:
     return f"backward([{roots}], cotangents=[{cotangents}], wrt=[{leaves}])"
 
 
+def format_details(step: Step) -> str:
+    """The literals among the operands and the parameters, without what the output's type tells: `(·, 0.1)`."""
+    literals = any(not isinstance(v, Var) for v in step.inputs)
+    operands = ", ".join("·" if isinstance(v, Var) else format_value(v) for v in step.inputs)
+    params = [
+        format_value(value) if name in {"index", "value"} else f"{name}={format_value(value)}"
+        for name, value in step.params.items()
+        if name not in {"shape", "dtype"} and value is not False
+    ]
+    return " ".join([f"({operands})", *params] if literals else params)
+
+
 def format_source(source: Source) -> str:
     """`train.py:14  loss = F.mse_loss(x @ w, y)`."""
     return f"{PurePath(source.filename).name}:{source.line}  {source.text}".rstrip()
+
+
+def shortened(text: str, width: int) -> str:
+    """`text` on one line of at most `width` characters."""
+    text = text.replace("\n", " ")
+    return text if len(text) <= width else f"{text[: width - 3].rstrip()}..."
 
 
 def format_type(var: Var) -> str:
@@ -236,7 +298,7 @@ def format_value(value: Any) -> str:
         return f"({inner},)" if len(value) == 1 else f"({inner})"
     if isinstance(value, Tape):
         return f"<tape {value.name}>"
-    return getattr(value, "__name__", None) or textwrap.shorten(repr(value), WIDTH - 30, placeholder="...")
+    return getattr(value, "__name__", None) or shortened(repr(value), WIDTH // 2)
 
 
 def _format_slice(index: slice) -> str:

@@ -68,6 +68,7 @@ class Recorder:
     def __init__(self, name: str, strict: bool = False) -> None:
         self.tape = Tape(name)
         self.strict = strict
+        self.labels: dict[int, str] = {}
         self.captures: list[TensorBase] = []
         self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], int]] = []
         self._entries: dict[int, _Entry] = {}
@@ -205,7 +206,7 @@ class Recorder:
                 f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the function's "
                 "closure, globals or object: pass it as an argument"
             )
-        self.add_input(t)
+        self.add_input(t, self.labels.get(id(t)))
         return self._entries[id(t)]
 
     def _refresh(self, entry: _Entry, memory: _Memory) -> None:

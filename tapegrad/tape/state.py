@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,18 @@ class _State(threading.local):
         context = contextvars.Context()
         context.run(np.seterr, all="ignore")
         self.quiet = context.run
+
+    def run_quietly(self, function: Callable[..., Any], *args: Any) -> None:
+        """`function(*args)` with warnings off all the while; what it calls quietly is then called as it is."""
+        quiet, self.quiet = self.quiet, _call
+        try:
+            quiet(function, *args)
+        finally:
+            self.quiet = quiet
+
+
+def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
 
 
 state = _State()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import weakref
+import contextlib
+import functools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .node import Node
     from .primitive import Primitive
 
-__all__ = ["TensorBase", "history", "storage_of", "wrap", "writable"]
+__all__ = ["TensorBase", "history", "keep_on_device", "set_tensor_type", "storage_of", "wrap", "writable"]
 
 _new = object.__new__
 _tensor_type: type[Any]
@@ -23,7 +24,7 @@ _tensor_type: type[Any]
 class TensorBase:
     """Memory plus a place in a graph.
 
-    `_array`         the NumPy array; unset while the value is only on a device (`_device`), fetched when first read.
+    `_array`         the NumPy array; unset while the value is only on a device (`keep_on_device`).
     `_device`        a JAX array with the same value, or None.
     `_requires_grad` whether gradients flow through or to this tensor.
     `_node, _index`  the node that computed it and which of its outputs it is; None for a leaf.
@@ -32,7 +33,7 @@ class TensorBase:
     `_base`          the tensor this is a differentiable view of, or None.
     `_base_node`     the base's node when `_node` was derived from it: another one means an in-place write happened.
     `_grad`          the accumulated gradient of a leaf.
-    `_accumulator`   a weak reference to the AccumulateGrad node of a leaf, or None.
+    `_accumulator`   the AccumulateGrad node of a leaf, made when first needed.
     """
 
     __slots__ = (
@@ -50,7 +51,7 @@ class TensorBase:
     _base: TensorBase | None
     _base_node: Node | None
     _grad: Tensor | None
-    _accumulator: weakref.ref[Node] | None
+    _accumulator: Node | None
 
     __array_ufunc__ = None  # `ndarray + tensor` is the tensor's business
 
@@ -80,9 +81,10 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
 
 def storage_of(t: TensorBase) -> Storage:
     """The tensor's storage, made now if it has none: from here on its host memory is what aliases share."""
+    if t._device is not None:
+        writable(t)
     storage = t._storage
     if storage is None:
-        writable(t)
         storage = t._storage = Storage()
     return storage
 
@@ -95,6 +97,40 @@ def writable(t: TensorBase) -> np.ndarray[Any, Any]:
         if not array.flags.writeable:
             array = t._array = array.copy()
     return array
+
+
+def keep_on_device(t: TensorBase, value: Any) -> None:
+    """Give `t` a value that is on a device, to be fetched when `_array` is first read.
+
+    Until then the tensor is of a subclass of its class, the only one that traps missing attributes: a `__getattr__` on
+    every tensor would slow each attribute access of each operation.
+    """
+    t._device = value
+    with contextlib.suppress(AttributeError):  # unset already
+        del t._array
+    cls = type(t)
+    if not issubclass(cls, _OnDevice):
+        t.__class__ = _on_device_class(cls)
+
+
+class _OnDevice:
+    """Mixin of a tensor whose value is on the device only."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "_array":
+            raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+        t: Any = self
+        t.__class__ = type(t).__bases__[1]
+        t._array = np.asarray(t._device)
+        return t._array
+
+
+@functools.cache
+def _on_device_class(cls: type[TensorBase]) -> type[TensorBase]:
+    namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+    return type(cls.__name__, (_OnDevice, cls), namespace)
 
 
 def history(t: TensorBase) -> Node | None:

@@ -73,21 +73,31 @@ def _perturbed(x, rng):
     errors = rng.choice([-STEP, STEP], x.shape)
     if x.dtype.kind == "c":
         errors = errors * np.exp(1j * rng.uniform(0, np.pi, x.shape))
-    return np.asarray(x * (1 + errors), x.dtype)
+    wrong = (x * (1 + errors)).astype(x.dtype)
+    return np.asarray(wrong) if isinstance(x, np.ndarray) else wrong
 
 
 def spreads(probe):
     """The truth about the probe's outcome, and the spread of each of its parts."""
     double = probe.in_double()
-    truth = eager(double, by_primitives=True).parts
+
+    def parts(rng):
+        return eager(double.nudged(rng, STEP * SMALL) if rng else double, by_primitives=True).parts
+
+    return measured(parts)
+
+
+def measured(function):
+    """The parts of `function(None)`, in double precision, and how much errors planted in it spread each.
+
+    The function is given a random generator when errors are planted, to plant some of its own.
+    """
+    truth = function(None)
     found = [np.zeros(part.shape) for part in truth]
     for seed in range(RUNS):
-        nudged = double.nudged(np.random.default_rng(seed), STEP * SMALL)
         with planted_errors(seed), np.errstate(all="ignore"):
-            parts = eager(nudged, by_primitives=True).parts
-        for spread, part, exact in zip(found, parts, truth, strict=True):
-            if part.dtype.kind in "fc":
-                with np.errstate(all="ignore"):
+            for spread, part, exact in zip(found, function(np.random.default_rng(seed)), truth, strict=True):
+                if part.dtype.kind in "fc":
                     np.maximum(spread, np.abs(part - exact) / STEP, out=spread, where=np.isfinite(exact))
     return truth, found
 

@@ -1,4 +1,4 @@
-"""What a function can reach besides its arguments: the implicit argument of a jitted call.
+"""What a function can reach besides its arguments: the implicit argument of a recorded or jitted call.
 
 Found anew at each call, in a fixed order, from the function's closure, the globals its code names, its defaults and
 the object it is bound to, through containers and the attributes of objects. Tensors found are inputs. Everything else
@@ -20,9 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import dtype
-from ..errors import UnsupportedError
-from ..tape import TensorBase
+from .dtypes import dtype
+from .errors import UnsupportedError
+from .tape import TensorBase
 
 __all__ = ["Reachable", "reach"]
 
@@ -32,6 +32,7 @@ _LIBRARIES = tuple({
     os.path.realpath(path) + os.sep for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
 })  # fmt: skip
 _HERE = os.path.dirname(os.path.realpath(__file__)) + os.sep
+_COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os.sep  # in a checkout
 
 
 class Reachable:
@@ -243,15 +244,9 @@ def _slots(cls: type) -> tuple[str, ...]:
 def is_library(filename: str) -> bool:
     """Whether code from this file is a library's (Python's, an installed package's or tapegrad's), not the user's."""
     path = os.path.realpath(filename)
-    if f"{os.sep}examples{os.sep}" in path:
+    if path.startswith(os.path.join(_HERE, "examples") + os.sep):
         return False
-    return path.startswith((*_LIBRARIES, _HERE)) or filename.startswith("<frozen") or _in_tapegrad(path)
-
-
-def _in_tapegrad(path: str) -> bool:
-    from .. import __file__ as package
-
-    return path.startswith(os.path.dirname(os.path.realpath(package)) + os.sep)
+    return path.startswith((*_LIBRARIES, _HERE, _COMPILE)) or filename.startswith("<frozen")
 
 
 def _is_library_module(module: types.ModuleType | None) -> bool:

@@ -1,0 +1,48 @@
+"""What operations are given: the dtypes they are defined for, and the spellings of their keyword arguments."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
+
+from ..dtypes import BOOL, COMPLEX, dtype
+from ..errors import DtypeError
+from ..tape import state
+
+__all__ = ["reads_value", "require_dtype", "spelled"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# NumPy's names, which PyTorch accepts as well
+_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+
+
+def require_dtype(op: str, d: dtype, lowest: int = BOOL, highest: int = COMPLEX) -> None:
+    """Raise DtypeError, in PyTorch's words, unless the category of `d` is from `lowest` to `highest`."""
+    if not lowest <= d.category <= highest:
+        raise DtypeError(f"\"{op}\" not implemented for '{d.scalar_type}'")
+
+
+def reads_value(what: str) -> None:
+    """A value goes into Python: tell the recorder, which may have to refuse."""
+    if state.recorder is not None:
+        state.recorder.reads_value(what)
+
+
+def spelled(function: Callable[P, R]) -> Callable[P, R]:
+    """Also accept NumPy's names of keyword arguments, and `*sizes` as one keyword argument, as PyTorch does."""
+    parameters = inspect.signature(function).parameters.values()
+    starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> R:
+        if kwargs:
+            kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+            if starred in kwargs:
+                args = (*args, kwargs.pop(starred))
+        return function(*args, **kwargs)
+
+    return call
