@@ -48,8 +48,8 @@ types: $(READY) ## mypy over tapegrad/ and compile/
 wheel-test: $(READY) ## build the wheel, install it elsewhere, use it
 	$(PYTEST) -m wheel
 
-bench: $(READY) ## timings, in one process
-	$(PYTEST) --benchmark-only tests/bench
+bench: $(READY) ## timings against hand-written JAX, and PyTorch if installed
+	$(BIN)/python tests/benchmarks/run.py
 
 mutants: $(READY) ## plant bugs in the rules; every one must be caught
 	$(BIN)/python tests/mutants/run.py

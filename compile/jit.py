@@ -45,7 +45,7 @@ class _Signature(NamedTuple):
     static: Hashable
 
 
-@dataclass
+@dataclass(repr=False)
 class Specialisation:
     """One compiled program, for one signature.
 
@@ -367,32 +367,26 @@ def _signature(function: Callable[..., Any], args: Any, kwargs: Any) -> _Signatu
             tensors.append(g)
             labels.append(f"{label}.grad")
         grads.append(None if g is None else numbers[id(g)])
-    memory: dict[Any, int] = {}
-    metas = tuple([
-        (*aval(t), t._requires_grad, t._node is None, _memory_number(t, memory)) for t in tensors
-    ])  # fmt: skip
+    metas = tuple([(*aval(t), t._requires_grad, t._node is None) for t in tensors])
     static = (len(args), tuple(kwargs), tuple(found.key))
-    key = (static, metas, tuple(grads), state.grad_enabled, get_default_dtype())
+    key = (static, metas, _sharing(tensors), tuple(grads), state.grad_enabled, get_default_dtype())
     return _Signature(tensors, labels, key, own, static)
 
 
-def _memory_number(t: TensorBase, memory: dict[Any, int]) -> int:
-    """Which of the memories shared by several tensors this one is on, in order of discovery; -1 for one of its own."""
-    if t._storage is None:
-        return -1
-    return memory.setdefault(t._storage.memory, len(memory))
+def _sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:
+    """Which tensors share memory with others: their positions, a group per memory."""
+    on: dict[Any, list[int]] = {}
+    for i, t in enumerate(tensors):
+        if t._storage is not None:
+            on.setdefault(t._storage.memory, []).append(i)
+    return tuple([tuple(group) for group in on.values() if len(group) > 1])
 
 
-@functools.cache
-def _positional(code: Any) -> tuple[str, ...]:
-    return tuple(code.co_varnames[: code.co_argcount])
-
-
-def _parameter_names(function: Callable[..., Any], count: int) -> list[str]:
+def _parameter_names(function: Callable[..., Any], count: int) -> Sequence[str]:
     """The names of the first `count` positional parameters, for reports."""
     code = getattr(function, "__code__", None)
-    names = _positional(code)[:count] if code is not None else ()
-    return [*names, *[f"args[{i}]" for i in range(len(names), count)]]
+    names = () if code is None else code.co_varnames[: min(count, code.co_argcount)]
+    return names if len(names) == count else [*names, *[f"args[{i}]" for i in range(len(names), count)]]
 
 
 def jit(function: Callable[..., Any] | None = None, *, check: str | float = "first") -> Any:

@@ -25,10 +25,12 @@ class CompiledBackward(Node):
         self.indices = None
         self.plan = SavePlan((), (), (), ())
         self.saved = ()
-        self.width = 0
         self.outputs = 1
         self.shape, self.dtype = t._device.shape, t._device.dtype
         self.sequence = next_sequence()
+
+    def width(self) -> int:
+        return 0
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         raise UnsupportedError(

@@ -178,7 +178,7 @@ from .ops.shaping import (
     unsqueeze,
 )
 from .printing import set_printoptions
-from .random import manual_seed, rand, rand_like, randint, randn, randn_like, randperm
+from .random import manual_seed, rand, rand_like, randint, randint_like, randn, randn_like, randperm
 from .record import record
 from .tape import Tape
 from .ops.creation import tensor as _new_tensor
@@ -227,7 +227,7 @@ __all__ = [
     "log10", "log1p", "log2", "log_softmax", "logical_and", "logical_not", "logical_or", "logical_xor", "logsumexp",
     "long", "lt", "manual_seed", "masked_fill", "masked_select", "matmul", "max", "maximum", "mean", "min", "minimum",
     "mm", "movedim", "mul", "mv", "nan", "narrow", "ne", "neg", "nn", "no_grad", "nonzero", "ones", "ones_like",
-    "permute", "pi", "positive", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randn", "randn_like",
+    "permute", "pi", "positive", "pow", "prod", "promote_types", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm", "ravel", "real", "reciprocal", "record", "relu", "remainder", "reshape", "result_type", "round",
     "rsqrt", "select", "set_default_dtype", "set_grad_enabled", "set_printoptions", "sgn", "short", "sigmoid", "sign",
     "sin", "sinh", "softmax", "split", "sqrt", "square", "squeeze", "stack", "std", "sub", "sum", "swapaxes", "t",

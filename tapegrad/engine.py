@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heappushpop
+from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,7 +12,6 @@ import numpy as np
 from .errors import RuleError
 from .primitives.shaping import broadcast_adjoint
 from .tape import Node, TensorBase, state, wrap
-from .tape.primitive import native
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["accumulate", "reachable", "run"]
 
 Edge = tuple[Any, int]
+
+_ndarray = np.ndarray
 
 
 def run(
@@ -55,6 +56,8 @@ def run(
 class _Walk:
     """One reverse walk: the cotangents not yet handed on, and the nodes they wait at.
 
+    `pending` holds the cotangent of each node reached; those of leaves wait there to the end. The node to run next is
+    the youngest: one candidate is kept in `next`, which saves the heap most of its work, the others in `heap`.
     With `ends`, cotangents that arrive there go to `found`, and only the nodes in `needed` run.
     """
 
@@ -66,49 +69,73 @@ class _Walk:
         self.found: dict[Edge, Any] = {}
         self.pending: dict[Node, Any] = {}
         self.heap: list[tuple[int, Node]] = []
+        self.next: Node | None = None
 
     def run(self, roots: Sequence[Edge], seeds: Sequence[Any]) -> None:
         for (node, index), seed in zip(roots, seeds, strict=True):
             self.send(node, index, seed)
-        heap, pending, found = self.heap, self.pending, self.found
-        ends, needed, create_graph = self.ends, self.needed, self.create_graph
-        while heap:
-            _, node = heappop(heap)
-            g = pending.pop(node)
-            if ends is None:
-                if node.leaf is not None:
-                    leaf = node.leaf()
-                    if leaf is not None:
-                        accumulate(leaf, g, create_graph)
-                    continue
+        heap, pending, ends = self.heap, self.pending, self.ends
+        while True:
+            node = self.next
+            if node is None:
+                if not heap:
+                    break
+                node = heappop(heap)[1]
             else:
+                self.next = None
+                if heap and heap[0][0] < -node.sequence:
+                    node = heappushpop(heap, (-node.sequence, node))[1]
+            g = pending.pop(node)
+            if ends is not None:
                 if node in ends:
-                    for index, part in enumerate([g] if node.outputs == 1 else g):
-                        found[node, index] = part
-                if node not in needed:
+                    self.arrive(node, g)
+                if node not in self.needed:
                     continue
             self.step(node, g)
+        self.finish()
+
+    def finish(self) -> None:
+        """Hand the leaves what has arrived for them."""
+        while self.pending:
+            node, g = self.pending.popitem()
+            if self.ends is not None:
+                self.arrive(node, g)
+            elif (leaf := node.leaf()) is not None:  # type: ignore[misc]
+                accumulate(leaf, g, self.create_graph)
+
+    def arrive(self, node: Node, g: Any) -> None:
+        """Note the cotangents of a node that is wanted."""
+        for index, part in enumerate([g] if node.outputs == 1 else g):
+            self.found[node, index] = part
 
     def send(self, node: Node, index: int, g: Any) -> None:
         """Add `g` to the cotangent waiting at output `index` of `node`."""
         pending = self.pending
         if node not in pending:
-            heappush(self.heap, (-node.sequence, node))
             pending[node] = g if node.outputs == 1 else [g if i == index else None for i in range(node.outputs)]
+            if node.leaf is None:
+                self.enqueue(node)
         elif node.outputs == 1:
             pending[node] = pending[node] + g
         else:
             slots = pending[node]
             slots[index] = g if slots[index] is None else slots[index] + g
 
+    def enqueue(self, node: Node) -> None:
+        """Let `node` run when it is the youngest."""
+        if self.next is None:
+            self.next = node
+        else:
+            heappush(self.heap, (-node.sequence, node))
+
     def step(self, node: Node, g: Any) -> None:
         """Run the rules of `node` on `g`, check what they return, and send it on."""
         bare = not self.create_graph
-        if bare and node.outputs == 1 and not native(node.dtype):
+        if bare and node.dtype.isbuiltin == 2:  # bfloat16, which NumPy does not know by itself
             cotangents = _pull_with_tensors(node, g)
         else:
             cotangents = node.pull(g, self.create_graph)
-        ends, indices, pending = self.ends, node.indices, self.pending
+        ends, indices = self.ends, node.indices
         for k, target in enumerate(node.edges):
             cotangent = cotangents[k]
             if cotangent is None or (ends is not None and target not in self.needed and target not in ends):
@@ -119,10 +146,6 @@ class _Walk:
                     cotangent = _unbroadcast(node, cotangent, target)
                 if array.dtype is not target.dtype and array.dtype != target.dtype:
                     raise _wrong(node, "dtype", array.dtype, target.dtype)
-                if target not in pending:  # as `send`, without the call
-                    heappush(self.heap, (-target.sequence, target))
-                    pending[target] = cotangent
-                    continue
             self.send(target, 0 if indices is None else indices[k], cotangent)
         if not self.retain_graph:
             node.release()
@@ -172,7 +195,7 @@ def accumulate(leaf: TensorBase, g: Any, create_graph: bool) -> None:
         leaf._grad = g if held is None else held + g
     elif held is None:
         # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
-        owned = type(g) is np.ndarray and g.base is None and g.flags.writeable and sys.getrefcount(g) <= 3
+        owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable
         leaf._grad = wrap(g if owned else np.array(g))
     else:
         held += wrap(np.asarray(g))

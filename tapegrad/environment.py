@@ -26,7 +26,7 @@ from .tape import TensorBase
 
 __all__ = ["Reachable", "reach"]
 
-_STATIC = (bool, int, str, bytes, type(None), type(Ellipsis), dtype, enum.Enum, range, slice, np.dtype)
+_PLAIN = frozenset({bool, int, str, bytes, type(None)})
 _MOST_BYTES = 1 << 16
 _LIBRARIES = tuple({
     os.path.realpath(path) + os.sep for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
@@ -62,23 +62,25 @@ def reach(function: Callable[..., Any], found: Reachable) -> None:
 def _visit(value: Any, path: str, found: Reachable) -> None:
     """Add `value` to what was found, and what it holds."""
     kind = type(value)
-    if isinstance(value, TensorBase):
-        found.key.append(("tensor", _number(value, path, found)))
-        return
-    if isinstance(value, float | complex):
-        found.key.append((kind, repr(value)))  # nan equals itself here, and 0.0 is not -0.0
-        return
-    if isinstance(value, _STATIC):
+    if kind in _PLAIN:
         found.key.append((kind, value))
+        return
+    if isinstance(value, TensorBase):
+        found.key.append(_number(value, path, found))
         return
     if id(value) in found.seen:
         found.key.append(("again", found.seen[id(value)]))
         return
     found.seen[id(value)] = len(found.seen)
-    handler = _HANDLERS.get(kind)
-    if handler is None:
-        handler = _other
-    handler(value, path, found)
+    (_HANDLERS.get(kind) or _other)(value, path, found)
+
+
+def _float(value: Any, path: str, found: Reachable) -> None:
+    found.key.append((type(value), repr(value)))  # nan equals itself here, and 0.0 is not -0.0
+
+
+def _static(value: Any, path: str, found: Reachable) -> None:
+    found.key.append((type(value), value))
 
 
 def _number(t: TensorBase, path: str, found: Reachable) -> int:
@@ -89,6 +91,10 @@ def _number(t: TensorBase, path: str, found: Reachable) -> int:
         found.tensors.append(t)
         found.paths.append(path)
     return number
+
+
+def _slice(value: Any, path: str, found: Reachable) -> None:
+    found.key.append((slice, repr(value)))
 
 
 def _sequence(value: Any, path: str, found: Reachable) -> None:
@@ -117,30 +123,53 @@ def _array(value: Any, path: str, found: Reachable) -> None:
 
 
 def _function(value: Any, path: str, found: Reachable) -> None:
-    if is_library(value.__code__.co_filename):
+    code = _code_of(value.__code__)
+    if code.library:
         found.key.append(value)
         return
-    found.key.append(value.__code__)
-    for name, part in _function_parts(value):
+    found.key.append(code)
+    for name, part in _function_parts(value, code):
         _visit(part, name if name.isidentifier() else f"{path}.{name}", found)
 
 
-def _function_parts(value: types.FunctionType) -> Iterator[tuple[str, Any]]:
+class _Code:
+    """What there is to know of a code object; one for each, so that it stands for the code in keys."""
+
+    __slots__ = ("attributes", "code", "globals", "library")
+
+    def __init__(self, code: types.CodeType) -> None:
+        self.code = code
+        self.library = is_library(code.co_filename)
+        self.globals, self.attributes = ((), ()) if self.library else _names(code)
+
+
+_CODES: dict[int, _Code] = {}
+
+
+def _code_of(code: types.CodeType) -> _Code:
+    known = _CODES.get(id(code))  # by identity: hashing code is slow, and this keeps it alive
+    if known is None:
+        known = _CODES[id(code)] = _Code(code)
+    return known
+
+
+def _function_parts(value: types.FunctionType, code: _Code) -> Iterator[tuple[str, Any]]:
     """What the code of a function can see: closure, defaults, and the globals it names."""
-    for name, cell in zip(value.__code__.co_freevars, value.__closure__ or (), strict=True):
-        try:
-            yield name, cell.cell_contents
-        except ValueError:  # an empty cell: defined later
-            yield name, None
-    for i, default in enumerate(value.__defaults__ or ()):
-        yield f"default {i}", default
-    yield from (value.__kwdefaults__ or {}).items()
-    names, attributes = _names(value.__code__)
-    for name in names:
+    if value.__closure__:
+        for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
+            try:
+                yield name, cell.cell_contents
+            except ValueError:  # an empty cell: defined later
+                yield name, None
+    if value.__defaults__:
+        yield "defaults", value.__defaults__
+    if value.__kwdefaults__:
+        yield "keyword defaults", value.__kwdefaults__
+    for name in code.globals:
         if name in value.__globals__:
             part = value.__globals__[name]
             if isinstance(part, types.ModuleType) and not _is_library_module(part):
-                yield from _module_parts(part, attributes)
+                yield from _module_parts(part, code.attributes)
             else:
                 yield name, part
 
@@ -152,7 +181,6 @@ def _module_parts(module: types.ModuleType, attributes: tuple[str, ...]) -> Iter
             yield f"{module.__name__}.{name}", module.__dict__[name]
 
 
-@functools.cache
 def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The globals that code reads, and the attributes it mentions; those of functions inside it too."""
     names: dict[str, None] = {}
@@ -215,6 +243,10 @@ def _other(value: Any, path: str, found: Reachable) -> None:
         if isinstance(value, known):
             handler(value, path, found)
             return
+    if hasattr(value, "__wrapped__"):  # a cache or jit around a function
+        found.key.append(type(value))
+        _visit(value.__wrapped__, path, found)
+        return
     _object(value, path, found)
 
 
@@ -257,6 +289,12 @@ def _is_library_module(module: types.ModuleType | None) -> bool:
 
 
 _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
+    float: _float,
+    complex: _float,
+    dtype: _static,
+    range: _static,
+    slice: _slice,
+    type(Ellipsis): _static,
     list: _sequence,
     tuple: _sequence,
     dict: _mapping,
@@ -275,6 +313,8 @@ _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
     type: _class,
 }
 _FALLBACKS: tuple[tuple[Any, Callable[[Any, str, Reachable], None]], ...] = (
+    ((bool, int, str, bytes, enum.Enum, np.dtype), _static),
+    ((float, complex), _float),
     (type, _class),
     (types.ModuleType, _identity),
     ((list, tuple), _sequence),

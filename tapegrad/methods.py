@@ -11,6 +11,7 @@ from .nn import functional as f
 from .ops import creation, elementwise as e, indexing, linalg, reductions as r, shaping as s
 from .ops.common import TensorLike, binary, inplace
 from .primitives import arithmetic
+from .primitives import arithmetic
 from .tape import TensorBase
 
 if TYPE_CHECKING:

@@ -123,7 +123,19 @@ def _pow_scalar(a: Array, *, exponent: complex) -> Array:
         return _reciprocal(a)
     if n is not None and abs(n) <= _MAX_MULTIPLICATIONS.get(a.dtype.kind, 8):
         return lax.integer_pow(a, n)
-    return lax.sqrt(a) if exponent == 0.5 else lax.pow(a, like(a, exponent))
+    return _root(a) if exponent == 0.5 else lax.pow(a, like(a, exponent))
+
+
+@jax.custom_jvp
+def _root(a: Array) -> Array:
+    """`a ** 0.5`: the value of the square root, nan at -inf, and the derivative of the power, inf at -0."""
+    return lax.sqrt(a)
+
+
+@_root.defjvp
+def _root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> Pair:
+    (a,), (da,) = primals, tangents
+    return _root(a), lax.mul(da, lax.mul(like(a, 0.5), lax.pow(a, like(a, -0.5))))
 
 
 @jax.custom_jvp

@@ -22,8 +22,9 @@ __all__ = [
     "FINE",
     "FLAGS",
     "GRID",
-    "HALF_PLANE",
+    
     "NONZERO",
+    "OFF_AXES",
     "OFF_GRID",
     "OFF_INTEGERS",
     "OVER",
@@ -86,7 +87,10 @@ def _disc(radius: float) -> tuple[complex, ...]:
     return tuple(radius * z for z in spiral)
 
 
-_RIGHT = tuple(complex(x, s * y) for x, y, s in itertools.product((0.5, 0.3, 0.7, 1.1, 1.9), (0.5, 0.2, 0.9), (1, -1)))
+_OFF_AXES = tuple(
+    t * complex(x, s * y)
+    for t, x, y, s in itertools.product((1, -1), (0.5, 0.3, 0.7, 1.1, 1.9), (0.5, 0.2, 0.9), (1, -1))
+)
 
 _SMOOTH = (0.0, 1.0, -1.0, 2.0, 0.5, *_signed(_spread(2.0**-4, 3.0)))
 
@@ -95,15 +99,15 @@ NONZERO = Domain("NONZERO", _SMOOTH[1:], (1 + 0j, 1j, *_disc(2.0)), _WHOLE[1:])
 CURVED = Domain("CURVED", between(-2.0, 2.0, 0.0, 1.0, -1.0), (0j, *_disc(1.2)))
 """For functions that grow, or have poles on the imaginary axis beyond 1.2."""
 
-POSITIVE = Domain("POSITIVE", (1.0, 2.0, 0.5, *_spread(0.25, 4.0)), _RIGHT, (1, 2, 3, 5))
-HALF_PLANE = Domain("HALF_PLANE", _SMOOTH, _RIGHT)
-"""Reals, and complex numbers to the right of the imaginary axis and off the real one: no branch cut is near."""
+POSITIVE = Domain("POSITIVE", (1.0, 2.0, 0.5, *_spread(0.25, 4.0)), _OFF_AXES, (1, 2, 3, 5))
+OFF_AXES = Domain("OFF_AXES", _SMOOTH, _OFF_AXES)
+"""Reals, and complex numbers well off both axes: no branch cut is near."""
 
-UNIT = Domain("UNIT", between(-0.85, 0.85, 0.0, 0.5), _RIGHT)
-ABOVE_ONE = Domain("ABOVE_ONE", (2.0, *_spread(1.3, 5.0)), _RIGHT)
+UNIT = Domain("UNIT", between(-0.85, 0.85, 0.0, 0.5), _OFF_AXES)
+ABOVE_ONE = Domain("ABOVE_ONE", (2.0, *_spread(1.3, 5.0)), _OFF_AXES)
 
 GRID = Domain("GRID", (0.0, *_signed(k / 8 for k in range(1, 25))), (0j, *_disc(2.0)))
-OFF_GRID = Domain("OFF_GRID", _signed(k / 8 + 1 / 16 for k in range(20)), ())
+OFF_GRID = Domain("OFF_AXES", "OFF_GRID", _signed(k / 8 + 1 / 16 for k in range(20)), ())
 """Numbers that are nowhere near one of GRID."""
 
 BELOW = Domain("BELOW", tuple(-k / 8 - 1 / 16 for k in range(12)), (), (-1, -3, 0))

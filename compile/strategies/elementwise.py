@@ -18,7 +18,7 @@ from .domains import (
     BELOW,
     CURVED,
     GRID,
-    HALF_PLANE,
+    OFF_AXES,
     NONZERO,
     OFF_GRID,
     OFF_INTEGERS,
@@ -113,7 +113,7 @@ _EXPONENTS: tuple[tuple[tuple[Any, ...], Domain, tuple[DType, ...]], ...] = (
     ((2, 0, 1, 3), ANY, FLOATS + INTEGERS),
     ((-1, -2), NONZERO, FLOATS),
     ((0.5, 2.5, -1.5), POSITIVE, FLOATS),
-    ((2 + 0j, 0.5 - 1.5j, -1 + 0j), HALF_PLANE, COMPLEX),
+    ((2 + 0j, 0.5 - 1.5j, -1 + 0j), OFF_AXES, COMPLEX),
 )
 
 
@@ -123,12 +123,8 @@ def _pow_scalar_layouts() -> Iterator[Layout]:
             yield Layout((Arg(shape, dtype, domain),), {"exponent": exponent})
 
 
-EXPONENTS = Domain("EXPONENTS", NONZERO.real, HALF_PLANE.plane)
-
-
 def _pow_layouts() -> Sequence[Layout]:
-    """An exponent of 0 is apart: there the derivative by the base is 0 by convention, also where it is taken again."""
-    inexact = binary(arithmetic.pow_, POSITIVE, EXPONENTS, INEXACT, scalars=(0,), positive=True)
+    inexact = binary(arithmetic.pow_, POSITIVE, OFF_AXES, INEXACT, scalars=(0,), positive=True)
     return [*inexact.layouts, *binary(arithmetic.pow_, ANY, POSITIVE, INTEGERS, scalars=()).layouts]
 
 
@@ -150,12 +146,12 @@ ELEMENTWISE: tuple[Sample, ...] = (
     unary(analytic.tan, UNIT),
     unary(analytic.asin, UNIT),
     unary(analytic.acos, UNIT),
-    unary(analytic.atan, HALF_PLANE),
+    unary(analytic.atan, OFF_AXES),
     binary(analytic.atan2, NONZERO, ANY, FLOATS, scalars=()),
     unary(analytic.sinh, CURVED),
     unary(analytic.cosh, CURVED),
     unary(analytic.tanh, CURVED),
-    unary(analytic.asinh, HALF_PLANE),
+    unary(analytic.asinh, OFF_AXES),
     unary(analytic.acosh, ABOVE_ONE),
     unary(analytic.atanh, UNIT),
     unary(analytic.erf, CURVED, FLOATS),

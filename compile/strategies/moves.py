@@ -70,6 +70,11 @@ class Draft:
             return self.let(f"{name}.tanh()", name)
         return name
 
+    def copy(self, template: str, source: str) -> str:
+        """A tensor whose value nothing has saved."""
+        name = self.let(template.format(source), source)
+        return self.let(f"{name}.clone()", name) if self.lines[-1].endswith("tanh()") else name
+
     def write(self, template: str, target: str, other: str | None) -> None:
         """Add a line that writes to `target` in place, and another to squash it if it gets too large."""
         self.run(template.format(t=target, o=other), *[other] if other else [])
@@ -259,8 +264,7 @@ def _write(draw: st.DrawFn, draft: Draft) -> None:
     """Write in place to a fresh tensor, making one first if there is none, and maybe a view that sees the change."""
     if not draft.fresh or draw(st.booleans()):
         source = _pick(draw, draft.names)
-        copy = draft.let(draw(st.sampled_from(("{}.clone()", "{} + 0.25"))).format(source), source)
-        draft.fresh.add(copy)
+        draft.fresh.add(draft.copy(draw(st.sampled_from(("{}.clone()", "{} + 0.25"))), source))
     target = _pick(draw, sorted(draft.fresh))
     value = draft.value(target)
     if value.ndim and draw(st.booleans()):
@@ -272,9 +276,9 @@ def _write(draw: st.DrawFn, draft: Draft) -> None:
 
 
 def _goes_into(draft: Draft, name: str, target: str) -> bool:
-    """Whether one tensor broadcasts to the shape of another."""
-    shape = draft.shape(target)
-    return np.broadcast_shapes(draft.shape(name), shape) == shape
+    """Whether one tensor broadcasts to the shape of another, and is no view of it."""
+    a, b = draft.value(name), draft.value(target)
+    return np.broadcast_shapes(a.shape, b.shape) == b.shape and not np.shares_memory(a, b)
 
 
 MOVES = (_unary, _binary, _unary, _along, _binary, _whole, _pick_out, _product, _join, _write, _along)

@@ -42,9 +42,8 @@ def backward(
     freed by an earlier backward.
     """
     roots = _listed(tensors)
-    seeds = _seeds(roots, _listed(grad_tensors, len(roots)))
+    edges, seeds = _seeds(roots, _listed(grad_tensors, len(roots)))
     retain = create_graph if retain_graph is None else retain_graph
-    edges = [edge_of(root) for root in roots]
     if inputs is None and state.recorder is None:
         engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
         return
@@ -103,9 +102,9 @@ def grad(
     for x in wanted:
         if not x._requires_grad:
             raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
-    seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
+    edges, seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
     found = engine.run(
-        [edge_of(root) for root in roots],
+        edges,
         seeds,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph,
@@ -148,31 +147,33 @@ def _listed(tensors: Any, count: int | None = None) -> list[Any]:
     return listed
 
 
-def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> list[Tensor]:
-    """The cotangent of each root, checked; ones for scalars."""
-    seeds = []
+def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> tuple[list[tuple[Any, int]], list[Tensor]]:
+    """The edge and the cotangent of each root, checked; ones for scalars."""
+    edges, seeds = [], []
     for position, (root, seed) in enumerate(zip(roots, given, strict=True)):
         if not isinstance(root, TensorBase):
             raise TypeError(f"backward: expected tensors to differentiate, got {type(root).__name__}")
-        if edge_of(root)[0] is None:
+        edge = edge_of(root)
+        if edge[0] is None:
             raise NotDifferentiableError(
                 f"element {position} of tensors does not require grad and does not have a grad_fn"
             )
+        edges.append(edge)
         seeds.append(_implicit(root) if seed is None else _checked(root, seed, position))
-    return seeds
+    return edges, seeds
 
 
 def _implicit(root: Any) -> Tensor:
-    if root._array.size != 1:
+    array = root._array
+    if array.size != 1:
         raise ShapeError("grad can be implicitly created only for scalar outputs")
-    if root._array.dtype.kind == "c":
+    if array.dtype.kind == "c":
         raise NotDifferentiableError(
-            f"grad can be implicitly created only for real scalar outputs but got {from_numpy_dtype(root._array.dtype)}"
+            f"grad can be implicitly created only for real scalar outputs but got {from_numpy_dtype(array.dtype)}"
         )
     if state.recorder is not None:
         return ones_like(root)
-    array = root._array
-    return wrap(np.array(1, array.dtype) if not array.ndim else np.ones(array.shape, array.dtype))
+    return wrap(np.ones(array.shape, array.dtype) if array.ndim else np.array(1, array.dtype))
 
 
 def _checked(root: Any, seed: Any, position: int) -> Tensor:

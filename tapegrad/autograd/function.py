@@ -39,8 +39,11 @@ class FunctionCtx(Node):
         self.leaf = None
         self.plan = SavePlan((), (), (), ())
         self.saved = ()
-        self.width = len(args)
+        self._width = len(args)
         self.sequence = next_sequence()
+
+    def width(self) -> int:
+        return self._width
 
     def positions(self) -> tuple[int, ...]:
         return tuple(self._positions)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -13,15 +14,20 @@ from ..errors import TapegradError
 from ..primitives.structure import cast, full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
 
+from .support import sizes, spelled
+
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "check_device", "clone", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "new_leaf",
-    "ones", "ones_like", "require_differentiable", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "new_leaf",
+    "ones", "ones_like", "require_differentiable", "shape_of", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Device = Any
+
+_LARGEST = 2**63 - 1
+_NO_GRADIENT = "Only Tensors of floating point and complex dtype can require gradients"
 
 
 def check_device(device: Device) -> None:
@@ -53,7 +59,7 @@ def new_leaf(array: np.ndarray[Any, Any], requires_grad: bool = False) -> Tensor
 def require_differentiable(t: TensorBase) -> None:
     """Raise RuntimeError, in PyTorch's words, unless `t` is of a floating or complex dtype."""
     if t._array.dtype.kind in "biu":
-        raise TapegradError("Only Tensors of floating point and complex dtype can require gradients")
+        raise TapegradError(_NO_GRADIENT)
 
 
 def _refuse_numpy(what: str) -> None:
@@ -70,21 +76,22 @@ def _from_data(data: Any, d: dtype | None) -> np.ndarray[Any, Any]:
         _refuse_numpy("a tensor made from a NumPy array")
         return np.array(data, dtype=(d or dtypes.from_numpy_dtype(data.dtype)).numpy)
     if _holds_tensor(data):
-        return np.array(_unwrap(data), dtype=None if d is None else d.numpy)
+        found = d or functools.reduce(dtypes.promote_types, _dtypes_in(data))
+        return np.array(_unwrap(data), dtype=found.numpy)
     try:
         array = np.array(data)
-    except ValueError as error:
-        raise ValueError(f"tensor(): expected sequences of equal lengths: {error}") from None
+    except ValueError:
+        array = np.empty(0, object)
     if array.dtype.kind not in "biufc":
-        if array.dtype.kind == "O" and isinstance(data, int):
-            raise TapegradError("Overflow when unpacking long long")
-        raise TypeError(f"tensor(): could not infer the dtype of {type(data).__name__}")
+        raise _refused(data)
+    if array.dtype.kind == "u" and array.size and array.max() > _LARGEST:
+        raise ValueError("Overflow when unpacking long long")
+    if d is not None and d.category == dtypes.INTEGRAL and array.dtype.kind in "iu":
+        check_range(array, d)
     return array.astype((d or _inferred(array)).numpy)
 
 
 def _inferred(array: np.ndarray[Any, Any]) -> dtype:
-    if array.size == 0 and array.dtype.kind == "f":
-        return dtypes.get_default_dtype()
     kind = array.dtype.kind
     if kind == "b":
         return dtypes.bool_
@@ -93,10 +100,49 @@ def _inferred(array: np.ndarray[Any, Any]) -> dtype:
     return dtypes.default_complex_dtype() if kind == "c" else dtypes.get_default_dtype()
 
 
+def _refused(data: Any) -> Exception:
+    """Why `data` is no tensor, in PyTorch's words."""
+    lengths: list[int] = []
+    found = data
+    while isinstance(found, Sequence) and not isinstance(found, str) and found:
+        lengths.append(len(found))
+        found = found[0]
+    if isinstance(found, str):
+        return ValueError("too many dimensions 'str'") if lengths else TypeError("new(): invalid data type 'str'")
+    level = [data]
+    for dim, length in enumerate(lengths):
+        for item in level:
+            if not isinstance(item, Sequence) or len(item) != length:
+                got = len(item) if isinstance(item, Sequence) else type(item).__name__
+                return ValueError(f"expected sequence of length {length} at dim {dim} (got {got})")
+        level = [item for part in level for item in part]
+    wrong = next((item for item in level if not isinstance(item, int | float | complex | np.generic)), None)
+    if wrong is None and any(isinstance(item, int) for item in level):
+        return ValueError("Overflow when unpacking long long")
+    if isinstance(wrong, Sequence):
+        return ValueError(f"expected a number at dim {len(lengths)} (got a {type(wrong).__name__})")
+    return TapegradError(f"Could not infer dtype of {type(wrong).__name__}")
+
+
+def check_range(values: Any, d: dtype) -> None:
+    """Refuse integers too large for `d`; negative ones may wrap in an unsigned dtype, as in PyTorch."""
+    array = np.asarray(values)
+    largest = np.iinfo(d.numpy).max
+    smallest = np.iinfo(d.numpy).min if d.is_signed else -largest
+    if array.size and (array.max() > largest or array.min() < smallest):
+        raise TapegradError(f"value cannot be converted to type {d.name} without overflow")
+
+
 def _holds_tensor(data: Any) -> bool:
-    while isinstance(data, list | tuple) and data:
-        data = data[0]
-    return isinstance(data, TensorBase)
+    if isinstance(data, TensorBase):
+        return True
+    return isinstance(data, list | tuple) and any(_holds_tensor(item) for item in data)
+
+
+def _dtypes_in(data: Any) -> list[dtype]:
+    if isinstance(data, TensorBase):
+        return [dtypes.from_numpy_dtype(data._array.dtype)]
+    return [d for item in data for d in _dtypes_in(item)] if isinstance(data, list | tuple) else [dtypes.scalar_dtype(data)]
 
 
 def _unwrap(data: Any) -> Any:
@@ -144,10 +190,9 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     return t
 
 
-def _shape_of(size: tuple[Any, ...]) -> tuple[int, ...]:
+def shape_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     """The shape meant by `f(2, 3)` or `f((2, 3))`. Raises RuntimeError for negative lengths."""
-    listed = size[0] if len(size) == 1 and isinstance(size[0], Sequence) else size
-    shape = tuple([int(n) for n in listed])
+    shape = sizes(op, size)
     for n in shape:
         if n < 0:
             raise TapegradError(f"Trying to create tensor with negative dimension {n}: {list(shape)}")
@@ -158,22 +203,29 @@ def _filled(
     shape: tuple[int, ...], value: complex, d: dtype, device: Device, requires_grad: bool
 ) -> Tensor:
     check_device(device)
+    if requires_grad and d.category < dtypes.FLOATING:
+        raise TapegradError(_NO_GRADIENT)
+    if d.category == dtypes.INTEGRAL and isinstance(value, int):
+        check_range(value, d)
     t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})
     if requires_grad:
         t.requires_grad_()
     return t
 
 
+@spelled
 def zeros(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor of zeros, of the default dtype unless `dtype` is given."""
-    return _filled(_shape_of(size), 0, _or_default(dtype), device, requires_grad)
+    return _filled(shape_of("zeros", size), 0, _or_default(dtype), device, requires_grad)
 
 
+@spelled
 def ones(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones, of the default dtype unless `dtype` is given."""
-    return _filled(_shape_of(size), 1, _or_default(dtype), device, requires_grad)
+    return _filled(shape_of("ones", size), 1, _or_default(dtype), device, requires_grad)
 
 
+@spelled
 def empty(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
     """A tensor whose values are of no account (they are zeros)."""
     return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
@@ -183,9 +235,16 @@ def full(
     size: Any, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
     """A tensor of shape `size` filled with a number, whose dtype it has unless `dtype` is given."""
-    value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value
+    if not isinstance(size, Sequence):
+        raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
+    value = _number(fill_value)
     d = dtypes.scalar_dtype(value) if dtype is None else dtypes.to_dtype(dtype)
-    return _filled(_shape_of((size,)), value, d, device, requires_grad)
+    return _filled(shape_of("full", (size,)), value, d, device, requires_grad)
+
+
+def _number(x: Any) -> Any:
+    """The number in a tensor of one element; anything else as it is."""
+    return x.item() if isinstance(x, TensorBase) else x
 
 
 def _or_default(d: Any) -> dtype:
@@ -222,9 +281,9 @@ def full_like(
 
 
 def arange(
-    start: float,
-    end: float | None = None,
-    step: float = 1,
+    start: Any = 0,
+    end: Any = None,
+    step: Any = 1,
     *,
     dtype: Any = None,
     device: Device = None,
@@ -232,6 +291,7 @@ def arange(
 ) -> Tensor:
     """The numbers from `start` (0 if only one is given) up to, without, `end`; int64 if all are ints."""
     check_device(device)
+    start, end, step = _number(start), _number(end), _number(step)
     if end is None:
         start, end = 0, start
     if step == 0:
@@ -258,6 +318,9 @@ def eye(
 ) -> Tensor:
     """The n by m (n by n) matrix with ones on the diagonal."""
     check_device(device)
+    for name, length in (("n", n), ("m", m or 0)):
+        if length < 0:
+            raise TapegradError(f"{name} must be greater or equal to 0, got {length}")
     return new_leaf(np.eye(n, m, dtype=_or_default(dtype).numpy), requires_grad)
 
 

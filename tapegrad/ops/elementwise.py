@@ -11,7 +11,7 @@ from ..primitives import analytic, arithmetic, comparison
 from ..primitives.arithmetic import conj as conj_p
 from ..tape import Primitive, TensorBase, apply, renamed
 from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
-from .creation import clone, full_like
+from .creation import check_range, clone, full_like
 from .support import reads_value, require_dtype
 
 if TYPE_CHECKING:
@@ -70,17 +70,17 @@ def div(input: TensorLike, other: TensorLike, *, rounding_mode: str | None = Non
         if isinstance(input, TensorBase):
             return binary(arithmetic.div, input, other, floating=True)
         return mul(reciprocal(other), input)
-    if rounding_mode == "floor":
-        return floor_divide(input, other)
-    if rounding_mode != "trunc":
+    if rounding_mode not in ("floor", "trunc"):
         raise TapegradError(
             "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found " + repr(rounding_mode)
         )
     d = result_type(input, other)
-    require_dtype("div_trunc", d, dtypes.INTEGRAL, dtypes.FLOATING)
+    require_dtype(f"div_{rounding_mode}", d, dtypes.INTEGRAL, dtypes.FLOATING)
     if d.category != dtypes.INTEGRAL:
-        return renamed("DivBackward1", trunc(div(input, other)))
-    quotient = floor_divide(input, other)  # exact; one more where it rounded a negative quotient down
+        return renamed("DivBackward2", (floor if rounding_mode == "floor" else trunc)(div(input, other)))
+    quotient = floor_divide(input, other)
+    if rounding_mode == "floor":
+        return quotient  # and it is one more where that rounded a negative quotient down:
     return quotient + cast_to(bitwise_and(lt(quotient, 0), ne(mul(quotient, other), input)), d)
 
 
@@ -261,7 +261,11 @@ def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None =
     if min is None and max is None:
         raise TapegradError("torch.clamp: At least one of 'min' or 'max' must not be None")
     limits = [limit for limit in (min, max) if limit is not None]
-    require_dtype("clamp", result_type(input, *limits), highest=dtypes.FLOATING)
+    d = result_type(input, *limits)
+    require_dtype("clamp", d, highest=dtypes.FLOATING)
+    for limit in limits:
+        if d.category == dtypes.INTEGRAL and isinstance(limit, int):
+            check_range(limit, d)
     input, *found = promote("clamp", require_tensor("clamp", input), *limits)
     low = _extreme(input, lowest=True) if min is None else found.pop(0)
     high = _extreme(input, lowest=False) if max is None else found.pop(0)

@@ -286,7 +286,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         if i != axis and want > have:
             raise TapegradError(
                 f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
-                f"{list(x._array.shape)} apart from dimension {axis}"
+                f"{list(input._array.shape)} apart from dimension {axis}"
             )
         cut.append(slice(None) if i == axis or want == have else slice(0, want, 1))
     whole = all(item == slice(None) for item in cut)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .. import dtypes
 from ..errors import ShapeError, TapegradError
 from ..primitives import linalg as p
 from ..tape import TensorBase, apply, apply_pair, renamed
 from .common import broadcast_shapes, dtype_of, require_tensor
 from .shaping import expand, reshape, squeeze, unsqueeze
+from .support import require_dtype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -27,7 +29,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         require_tensor("matmul", other, 2)
     m, n = input._array, other._array
     if m.dtype is not n.dtype and m.dtype != n.dtype:
-        raise TapegradError(f"expected m1 and m2 to have the same dtype, but got: {dtype_of(a)} != {dtype_of(b)}")
+        raise TapegradError(f"expected m1 and m2 to have the same dtype, but got: {dtype_of(input).scalar_type} != {dtype_of(other).scalar_type}")
+    if m.dtype.kind == "b":
+        require_dtype("matmul", dtypes.bool_, dtypes.INTEGRAL)
     if m.ndim == 2 and n.ndim == 2:
         if m.shape[1] != n.shape[0]:
             raise ShapeError(_mismatch(m.shape, n.shape))
@@ -42,7 +46,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     """PyTorch's words for inner dims that differ."""
     if len(a) == len(b) == 1:
-        return f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of elements"
+        return f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of elements, "
     if len(b) == 1:
         return f"size mismatch, got input ({a[-2]}), mat ({a[-2]}x{a[-1]}), vec ({b[0]})"
     rows, columns = (1, a[0]) if len(a) == 1 else a[-2:]
@@ -59,7 +63,8 @@ def _with_vectors(a: Tensor, b: Tensor) -> Tensor:
     if b._array.ndim == 1:
         out = squeeze(matmul(a, unsqueeze(b, 1)), -1)
         return renamed("MvBackward0", out) if a._array.ndim == 2 else out
-    return squeeze(matmul(unsqueeze(a, 0), b), -2)
+    out = squeeze(matmul(unsqueeze(a, 0), b), -2)
+    return renamed("SqueezeBackward4", out) if b._array.ndim == 2 else out
 
 
 def _batched(a: Tensor, b: Tensor) -> Tensor:
@@ -98,7 +103,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of equally many matrices."""
     if input._array.ndim == mat2._array.ndim == 3 and input._array.shape[0] != mat2._array.shape[0]:
         raise ShapeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{a._array.shape[0]}, {a._array.shape[2]}] "
-            f"but got: [{b._array.shape[0]}, {b._array.shape[1]}]."
+            f"Expected size for first two dimensions of batch2 tensor to be: [{input._array.shape[0]}, {input._array.shape[2]}] "
+            f"but got: [{mat2._array.shape[0]}, {mat2._array.shape[1]}]."
         )
     return _exactly("bmm", (3, 3), input, mat2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import dtypes
@@ -12,7 +13,7 @@ from .common import Dims, cast_to, dtype_of, normalise_dim, normalise_dims, requ
 from .elementwise import ne
 from .indexing import gather
 from .shaping import cat, flatten, narrow, reshape, squeeze, unsqueeze
-from .support import spelled
+from .support import require_dtype, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -34,10 +35,6 @@ def _cast_first(x: Tensor, d: Any) -> Tensor:
     return x if d is None else cast_to(x, dtypes.to_dtype(d))
 
 
-def _empty_dims(dim: Dims) -> bool:
-    return dim is None or dim == () or dim == []
-
-
 @spelled
 def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
     """The sum over `dim` (all dims). Ints and bools are summed as int64."""
@@ -45,7 +42,7 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
         dtype = dtypes.int64
     input = _cast_first(input, dtype)
     out = apply(p.reduce_sum, (input,), {"axes": normalise_dims("sum", dim, input._array.ndim), "keepdims": keepdim})
-    return renamed("SumBackward0", out) if _empty_dims(dim) else out
+    return renamed("SumBackward0", out) if dim is None else out
 
 
 @spelled
@@ -58,7 +55,7 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
             f"Got: {dtype_of(input).scalar_type}"
         )
     out = apply(p.reduce_mean, (input,), {"axes": normalise_dims("mean", dim, input._array.ndim), "keepdims": keepdim})
-    return renamed("MeanBackward0", out) if _empty_dims(dim) else out
+    return renamed("MeanBackward0", out) if dim is None else out
 
 
 @spelled
@@ -69,9 +66,10 @@ def prod(input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype:
     input = _cast_first(input, dtype)
     if dim is None:
         out = _prod_of_axis(flatten(input), 0)
-        return renamed("ProdBackward0", reshape(out, ()))
+        return renamed("ProdBackward0", reshape(out, (1,) * input._array.ndim if keepdim else ()))
     if not input._array.ndim:
-        return input.clone()
+        normalise_dim("prod", dim, 0)
+        return renamed("ProdBackward1", input.clone())
     axis = normalise_dim("prod", dim, input._array.ndim)
     out = _prod_of_axis(input, axis)
     return renamed("ProdBackward1", out if keepdim else squeeze(out, axis))
@@ -93,13 +91,22 @@ def _prod_of_axis(x: Tensor, axis: int) -> Tensor:
 
 def _extremum(op: str, prim: Any, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
     axes = normalise_dims(op, dim, require_tensor(op, x)._array.ndim)
-    shape = x._array.shape
-    if any_empty := [axis for axis in axes if shape[axis] == 0]:
-        raise IndexError(
-            f"{op}(): Expected reduction dim {any_empty[0]} to have non-zero size; "
-            f"the tensor has shape {list(shape)}, and an empty one has no {op}"
-        )
+    require_dtype(op, dtype_of(x), highest=dtypes.FLOATING)
+    _refuse_empty(op, x, axes, dim is None or dim == ())
     return apply(prim, (x,), {"axes": axes, "keepdims": keepdim})
+
+
+def _refuse_empty(op: str, x: Tensor, axes: tuple[int, ...], over_all: bool) -> None:
+    """Nothing has no extremum."""
+    if over_all and not x._array.size:
+        kind = IndexError if op.startswith("arg") else TapegradError
+        raise kind(
+            f"{op}(): Expected reduction dim to be specified for input.numel() == 0. "
+            "Specify the reduction dim with the 'dim' argument."
+        )
+    for axis in axes:
+        if x._array.shape[axis] == 0:
+            raise IndexError(f"{op}(): Expected reduction dim {axis} to have non-zero size.")
 
 
 @spelled
@@ -117,7 +124,7 @@ def amin(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
 def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: bool) -> ValuesIndices:
     indices = _arg(op, prim, x, dim, keepdim=True)
     if not x._array.ndim:
-        return ValuesIndices(x.clone(), indices)
+        return ValuesIndices(renamed(name, x.clone()), indices if keepdim else reshape(indices, ()))
     axis = normalise_dim(op, dim, x._array.ndim)
     values = gather(x, axis, indices)
     if not keepdim:
@@ -126,11 +133,12 @@ def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: b
 
 
 @spelled
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:  # noqa: A001
     """The largest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `maximum`."""
+    dim = other if dim is None else dim
     if dim is None:
-        return renamed("MaxBackward1", _extremum("max", p.reduce_max, input, None, False))
+        return renamed("MaxBackward1", _extremum("max", p.reduce_max, input, None, keepdim))
     if not isinstance(dim, int):
         from .elementwise import maximum
 
@@ -139,11 +147,12 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: 
 
 
 @spelled
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:  # noqa: A001
     """The smallest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `minimum`."""
+    dim = other if dim is None else dim
     if dim is None:
-        return renamed("MinBackward1", _extremum("min", p.reduce_min, input, None, False))
+        return renamed("MinBackward1", _extremum("min", p.reduce_min, input, None, keepdim))
     if not isinstance(dim, int):
         from .elementwise import minimum
 
@@ -153,10 +162,11 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: 
 
 def _arg(op: str, prim: Any, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     shape = require_tensor(op, x)._array.shape
+    lowest = dtypes.BOOL if op in ("max", "min") else dtypes.INTEGRAL
+    require_dtype(op, dtype_of(x), lowest, dtypes.FLOATING)
     axis = 0 if dim is None else normalise_dim(op, dim, len(shape))
     flat = flatten(x) if dim is None or not shape else x
-    if flat._array.shape[axis] == 0:
-        raise IndexError(f"{op}(): Expected reduction dim {axis} to have non-zero size.")
+    _refuse_empty(op, flat, (axis,), dim is None)
     out = apply(prim, (flat,), {"axis": axis})
     if not keepdim:
         return out
@@ -178,22 +188,28 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 @spelled
 def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Whether any element is non-zero."""
-    axes = normalise_dims("any", dim, require_tensor("any", input)._array.ndim)
-    return apply(p.any_, (input if input._array.dtype.kind == "b" else ne(input, 0),), {"axes": axes, "keepdims": keepdim})
+    return _truth_over("any", p.any_, input, dim, keepdim)
 
 
 @spelled
 def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
     """Whether all elements are non-zero."""
-    axes = normalise_dims("all", dim, require_tensor("all", input)._array.ndim)
-    return apply(p.all_, (input if input._array.dtype.kind == "b" else ne(input, 0),), {"axes": axes, "keepdims": keepdim})
+    return _truth_over("all", p.all_, input, dim, keepdim)
+
+
+def _truth_over(op: str, prim: Any, x: Tensor, dim: Dims, keepdim: bool) -> Tensor:
+    """A reduction of truth values: bool, but uint8 for uint8; over no dim if `dim` is ()."""
+    kind = require_tensor(op, x)._array.dtype
+    axes = () if isinstance(dim, Sequence) and not len(dim) else normalise_dims(op, dim, x._array.ndim)
+    out = apply(prim, (x if kind.kind == "b" else ne(x, 0),), {"axes": axes, "keepdims": keepdim})
+    return cast_to(out, dtypes.uint8) if kind.name == "uint8" else out
 
 
 def _spread(op: str, prim: Any, x: Tensor, dim: Any, unbiased: Any, correction: Any, keepdim: bool) -> Tensor:
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if require_tensor(op, x)._array.dtype.kind in "biu":
-        raise TapegradError(f"{op} only support floating point and complex dtypes, got {dtype_of(x)}")
+        raise TapegradError("std and var only support floating point and complex dtypes")
     degrees = (1 if unbiased in (None, True) else 0) if correction is None else correction
     axes = normalise_dims(op, dim, x._array.ndim)
     return renamed(
@@ -222,7 +238,8 @@ def _along(op: str, prim: Any, x: Tensor, dim: int, d: Any) -> Tensor:
     x = _cast_first(require_tensor(op, x), d)
     axis = normalise_dim(op, dim, x._array.ndim)
     if not x._array.ndim:
-        return reshape(apply(prim, (reshape(x, 1),), {"axis": 0}), ())
+        out = apply(prim, (reshape(x, 1),), {"axis": 0})
+        return renamed(prim.node_name, reshape(out, ()))
     return apply(prim, (x,), {"axis": axis})
 
 
@@ -231,6 +248,8 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     """Running sums along `dim`; of ints and bools as int64."""
     if require_tensor("cumsum", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
+    if dtype is not None:
+        require_dtype("cumsum", dtypes.to_dtype(dtype), dtypes.INTEGRAL)
     return _along("cumsum", p.cumsum, input, dim, dtype)
 
 
@@ -247,8 +266,8 @@ def log_softmax(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
 
 
 def _floating(op: str, x: Tensor, d: Any) -> Tensor:
-    if require_tensor(op, x)._array.dtype.kind in "biu" and d is None:
-        raise TapegradError(f'"{op}" not implemented for {dtype_of(x)}: expected a floating dtype')
+    found = dtype_of(require_tensor(op, x)) if d is None else dtypes.to_dtype(d)
+    require_dtype(op, found, dtypes.FLOATING, dtypes.FLOATING)
     return x
 
 
@@ -256,6 +275,8 @@ def _floating(op: str, x: Tensor, d: Any) -> Tensor:
 def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
     """`log(sum(exp(input)))` over `dim`, safe for large `input`."""
     input = to_floating(require_tensor("logsumexp", input))
+    if dim is None:
+        raise TypeError("logsumexp(): argument 'dim' (position 2) must be tuple of ints, not NoneType")
     axes = normalise_dims("logsumexp", dim, input._array.ndim)
     return apply(p.logsumexp, (input,), {"axes": axes, "keepdims": keepdim})
 

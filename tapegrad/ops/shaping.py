@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, renamed
 from .common import Dims, broadcast_shapes, cast_to, normalise_dim, normalise_dims, require_tensor, result_type
-from .support import spelled
+from .support import sizes, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -23,28 +22,22 @@ __all__ = [
 ]  # fmt: skip
 
 
-def sizes(args: tuple[Any, ...]) -> tuple[int, ...]:
-    """The ints meant by `f(2, 3)` or `f((2, 3))`. Raises TypeError for what is no int."""
-    listed = args[0] if len(args) == 1 and isinstance(args[0], Sequence) else args
-    return tuple([operator.index(n) for n in listed])
-
-
 def _resolve(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
     """`shape` with its -1, if any, worked out for `size` elements. Raises ShapeError where it does not fit."""
     wanted = list(shape)
     if wanted.count(-1) > 1:
         raise ShapeError("only one dimension can be inferred")
-    for n in wanted:
+    for i, n in enumerate(wanted):
         if n < -1:
-            raise ShapeError(f"invalid shape dimension {n}")
+            raise ShapeError(f"invalid shape dimension {n} at index {i} of shape {wanted}")
     known = math.prod(n for n in wanted if n != -1)
     if -1 in wanted:
-        if known == 0:
+        if known == size == 0:
             raise ShapeError(
                 f"cannot reshape tensor of {size} elements into shape {list(shape)} because the unspecified dimension "
                 "size -1 can be any value and is ambiguous"
             )
-        if size % known == 0:
+        if known and size % known == 0:
             wanted[wanted.index(-1)] = size // known
     if math.prod(wanted) != size:
         raise ShapeError(f"shape '{list(shape)}' is invalid for input of size {size}")
@@ -55,15 +48,17 @@ def _resolve(shape: tuple[int, ...], size: int) -> tuple[int, ...]:
 def reshape(input: Tensor, *shape: Any) -> Tensor:
     """`input` with another shape and the same number of elements: a view where memory allows, else a copy."""
     array = require_tensor("reshape", input)._array
-    out = apply(p.reshape, (input,), {"shape": _resolve(sizes(shape), array.size)})
-    return out if out._base is not None or not out._requires_grad else renamed("UnsafeViewBackward0", out)
+    out = apply(p.reshape, (input,), {"shape": _resolve(sizes("reshape", shape, "shape"), array.size)})
+    if not out._requires_grad or array.flags.c_contiguous:
+        return out
+    return renamed("UnsafeViewBackward0" if out._base is None else "ReshapeAliasBackward0", out)
 
 
 @spelled
 def view(input: Tensor, *size: Any) -> Tensor:
     """A view of `input` with another shape. Raises RuntimeError where only a copy could have it."""
-    array = input._array
-    wanted = _resolve(sizes(size), array.size)
+    array = require_tensor("view", input)._array
+    wanted = _resolve(sizes("view", size), array.size)
     if not _viewable(array, wanted):
         raise ShapeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -83,9 +78,9 @@ def _viewable(array: Any, shape: tuple[int, ...]) -> bool:
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dims `start_dim` to `end_dim` made one."""
     shape = require_tensor("flatten", input)._array.shape
+    start, end = normalise_dim("flatten", start_dim, len(shape)), normalise_dim("flatten", end_dim, len(shape))
     if not shape:
         return reshape(input, 1)
-    start, end = normalise_dim("flatten", start_dim, len(shape)), normalise_dim("flatten", end_dim, len(shape))
     if start > end:
         raise ShapeError("flatten() has invalid args: start_dim cannot come after end_dim")
     return input if start == end else reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
@@ -99,7 +94,7 @@ def ravel(input: Tensor) -> Tensor:
 @spelled
 def permute(input: Tensor, *dims: Any) -> Tensor:
     """A view of `input` with its dims in another order."""
-    order = sizes(dims)
+    order = sizes("permute", dims, "dims")
     ndim = require_tensor("permute", input)._array.ndim
     if len(order) != ndim:
         raise ShapeError(
@@ -133,19 +128,28 @@ def t(input: Tensor) -> Tensor:
     return renamed("TBackward0", apply(p.permute, (input,), {"axes": tuple(range(ndim))[::-1]}))
 
 
-def movedim(input: Tensor, source: int, destination: int) -> Tensor:
-    """A view of `input` with one dim moved, the others keeping their order."""
-    ndim = input._array.ndim
-    i, j = normalise_dim("movedim", source, ndim), normalise_dim("movedim", destination, ndim)
-    axes = [axis for axis in range(ndim) if axis != i]
-    axes.insert(j, i)
-    return apply(p.permute, (input,), {"axes": tuple(axes)})
+def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """A view of `input` with some dims moved, the others keeping their order."""
+    ndim = require_tensor("movedim", input)._array.ndim
+    listed = [[dims] if isinstance(dims, int) else list(dims) for dims in (source, destination)]
+    if len(listed[0]) != len(listed[1]):
+        raise ShapeError(
+            f"movedim: Invalid source or destination dims: source ({listed[0]} dims) should contain the same number of "
+            f"dims as destination ({listed[1]} dims)"
+        )
+    here, there = ([normalise_dim("movedim", dim, ndim) for dim in dims] for dims in listed)
+    if len(set(here)) != len(here) or len(set(there)) != len(there):
+        raise ShapeError(f"movedim: repeated dim in `source` ({listed[0]}) or `destination` ({listed[1]})")
+    axes = [axis for axis in range(ndim) if axis not in here]
+    for target, axis in sorted(zip(there, here, strict=True)):
+        axes.insert(target, axis)
+    return apply(p.permute, (input,), {"axes": tuple(axes[:ndim])})
 
 
 @spelled
 def expand(input: Tensor, *size: Any) -> Tensor:
     """A view of `input` with dims of length one repeated; -1 keeps a length. Raises RuntimeError where it cannot be."""
-    wanted, have = sizes(size), require_tensor("expand", input)._array.shape
+    wanted, have = sizes("expand", size), require_tensor("expand", input)._array.shape
     lead = len(wanted) - len(have)
     if lead < 0:
         raise ShapeError(
@@ -153,7 +157,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
             f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     full = list(wanted)
-    for i, n in enumerate(have):
+    for i, n in reversed(list(enumerate(have))):
         if full[lead + i] == -1:
             full[lead + i] = n
         elif n not in (1, full[lead + i]):
@@ -161,8 +165,9 @@ def expand(input: Tensor, *size: Any) -> Tensor:
                 f"The expanded size of the tensor ({full[lead + i]}) must match the existing size ({n}) at non-singleton "
                 f"dimension {lead + i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(have)}"
             )
-    if any(n < 0 for n in full):
-        raise ShapeError(f"expand(): the sizes {list(wanted)} may hold -1 for dims the tensor has only")
+    for i, n in enumerate(full):
+        if n < 0:
+            raise ShapeError(f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}")
     return apply(p.broadcast_to, (input,), {"shape": tuple(full)})
 
 
@@ -184,7 +189,7 @@ def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
     chosen = normalise_dims("squeeze", dim, len(shape)) if dim != () else ()
     kept = tuple([n for i, n in enumerate(shape) if not (n == 1 and i in chosen)])
     out = apply(p.reshape, (input,), {"shape": kept})
-    return renamed("SqueezeBackward0" if dim is None else "SqueezeBackward1", out)
+    return renamed(f"SqueezeBackward{0 if dim is None else 1 if isinstance(dim, int) else 2}", out)
 
 
 @spelled
@@ -198,7 +203,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 @spelled
 def flip(input: Tensor, *dims: Any) -> Tensor:
     """A copy with the order of some dims reversed."""
-    listed = sizes(dims)
+    listed = sizes("flip", dims, "dims")
     ndim = require_tensor("flip", input)._array.ndim
     return apply(p.flip, (input,), {"axes": normalise_dims("flip", listed, ndim) if listed else ()})
 
@@ -214,7 +219,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise IndexError(
             f"start out of range (expected to be in range of [{-shape[axis]}, {shape[axis]}], but got {start})"
         )
-    start %= shape[axis] or 1
+    start += shape[axis] if start < 0 else 0
     if length < 0 or start + length > shape[axis]:
         raise ShapeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[axis]}).")
     return renamed("SliceBackward0", _cut(input, axis, slice(start, start + length)))
@@ -242,7 +247,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The entries of a dim, as views."""
     shape = require_tensor("unbind", input)._array.shape
     if not shape:
-        raise ShapeError("Dimension specified as 0 but tensor has no dimensions")
+        normalise_dim("unbind", dim, 0)
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     axis = normalise_dim("unbind", dim, len(shape))
     return tuple([renamed("UnbindBackward0", _cut(input, axis, i)) for i in range(shape[axis])])
 
@@ -253,14 +259,18 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
     shape = require_tensor("split", input)._array.shape
     if not shape:
         raise ShapeError("split expects at least a 1-dimensional tensor")
+    if isinstance(split_size_or_sections, int) and split_size_or_sections < 0:
+        raise ShapeError(f"split expects split_size be non-negative, but got split_size={split_size_or_sections}")
     axis = normalise_dim("split", dim, len(shape))
     n = shape[axis]
+    name = "SplitBackward0"
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
-        if step < 0 or (step == 0 and n):
-            raise ShapeError(f"split expects split_size be non-negative, but got split_size={step}")
+        if step == 0 and n:
+            raise ShapeError(f"split_size can only be 0 if dimension size is 0, but got dimension size of {n}")
         lengths = [min(step, n - at) for at in range(0, n, step or 1)] or [0]
     else:
+        name = "SplitWithSizesBackward0"
         lengths = list(split_size_or_sections)
         if sum(lengths) != n or min(lengths, default=0) < 0:
             raise ShapeError(
@@ -269,7 +279,7 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
             )
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
     pieces = [_cut(input, axis, slice(start, start + length)) for start, length in zip(starts, lengths, strict=True)]
-    return tuple([renamed("SplitBackward0", piece) for piece in pieces])
+    return tuple([renamed(name, piece) for piece in pieces])
 
 
 @spelled
@@ -287,8 +297,13 @@ def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
     if isinstance(tensors, TensorBase):
         raise TypeError(f"{op}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
     if not listed:
-        raise TapegradError(f"{op}(): expected a non-empty list of Tensors")
-    d = result_type(*[require_tensor(op, x) for x in listed])
+        if op == "cat":
+            raise ValueError("torch.cat(): expected a non-empty list of Tensors")
+        raise TapegradError(f"{op} expects a non-empty TensorList")
+    for i, x in enumerate(listed):
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}")
+    d = result_type(*listed)
     return [cast_to(x, d) for x in listed]
 
 
@@ -296,10 +311,11 @@ def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along a dim they have; their other dims must agree. 1-d empty tensors are passed over."""
     listed = _same_dtype("cat", tensors)
+    for i, x in enumerate(listed):
+        if not x._array.ndim:
+            raise ShapeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     kept = [x for x in listed if x._array.shape != (0,)] or listed[:1]
     shape = kept[0]._array.shape
-    if not shape:
-        raise ShapeError("zero-dimensional tensor (at position 0) cannot be concatenated")
     axis = normalise_dim("cat", dim, len(shape))
     for position, x in enumerate(kept):
         other = x._array.shape

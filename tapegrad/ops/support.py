@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from ..dtypes import BOOL, COMPLEX, dtype
 from ..errors import DtypeError
 from ..tape import state
 
-__all__ = ["reads_value", "require_dtype", "spelled"]
+__all__ = ["reads_value", "require_dtype", "sizes", "spelled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +27,18 @@ def require_dtype(op: str, d: dtype, lowest: int = BOOL, highest: int = COMPLEX)
         raise DtypeError(f"\"{op}\" not implemented for '{d.scalar_type}'")
 
 
+def sizes(op: str, args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]:
+    """The ints meant by `f(2, 3)` or `f((2, 3))`. Raises TypeError for what is no int, and for `f()`."""
+    if not args:
+        raise TypeError(f'{op}() missing 1 required positional arguments: "{name}"')
+    listed = args[0] if len(args) == 1 and isinstance(args[0], Sequence) and not isinstance(args[0], str) else args
+    try:
+        return tuple([operator.index(n) for n in listed])
+    except TypeError:
+        wrong = next(n for n in listed if not hasattr(n, "__index__"))
+        raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, but found {type(wrong).__name__}") from None
+
+
 def reads_value(what: str) -> None:
     """A value goes into Python: tell the recorder, which may have to refuse."""
     if state.recorder is not None:
@@ -34,15 +47,16 @@ def reads_value(what: str) -> None:
 
 def spelled(function: Callable[P, R]) -> Callable[P, R]:
     """Also accept NumPy's names of keyword arguments, and `*sizes` as one keyword argument, as PyTorch does."""
-    parameters = inspect.signature(function).parameters.values()
+    parameters = list(inspect.signature(function).parameters.values())
     starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    before = [p.name for p in parameters if starred and p.kind is p.POSITIONAL_OR_KEYWORD]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> R:
         if kwargs:
             kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
             if starred in kwargs:
-                args = (*args, kwargs.pop(starred))
+                args = (*[kwargs.pop(name) for name in before if name in kwargs], *args, kwargs.pop(starred))
         return function(*args, **kwargs)
 
     return call

@@ -160,13 +160,13 @@ def _logsumexp(a: Any, *, axes: Axes, keepdims: bool) -> Any:
 logsumexp = Primitive(
     "logsumexp",
     widened(_logsumexp),
-    a=lambda g, a, out, axes: spread(g, a.shape, axes) * exp(a - spread(_where_finite(out), a.shape, axes)),
+    a=lambda g, a, out, axes: spread(g, a.shape, axes) * exp(a - spread(_above_nothing(out), a.shape, axes)),
 )
 """`log(sum(exp(a)))`, safe for large `a`."""
 
 
-def _where_finite(out: Any) -> Any:
-    return where((out == math.inf) | (out == -math.inf), 0.0, out)
+def _above_nothing(out: Any) -> Any:
+    return where(out == -math.inf, 0.0, out)
 
 
 def _softmax(a: Any, *, axis: int) -> Any:

@@ -41,7 +41,10 @@ def _broadcast_to(a: Any, *, shape: tuple[int, ...]) -> Any:
     """A view of `a`; for a 0-d one the array constructor gives the same as `np.broadcast_to` in a tenth of the time."""
     if a.ndim == 0:
         return np.ndarray(shape, a.dtype, np.asarray(a), 0, (0,) * len(shape))
-    return np.broadcast_to(a, shape)
+    out = np.broadcast_to(a, shape)
+    if a.flags.writeable:
+        out.flags.writeable = True  # a view like any other; writing where elements coincide is `check_writable`'s to refuse
+    return out
 
 
 def broadcast_adjoint(g: Any, in_shape: tuple[int, ...]) -> Any:

@@ -33,7 +33,7 @@ class Node:
     # One class while the engine works on it, so that attribute access stays fast; see `exposed`.
     __slots__ = (
         "__weakref__", "dtype", "edges", "indices", "kind", "leaf", "outputs", "plan", "prim", "saved", "sequence",
-        "shape", "width",
+        "shape",
     )  # fmt: skip
 
     kind: str
@@ -44,7 +44,6 @@ class Node:
     saved: tuple[Any, ...] | None
     edges: tuple[Node, ...]
     indices: tuple[int, ...] | None
-    width: int
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     sequence: int
@@ -65,10 +64,14 @@ class Node:
     @property
     def next_functions(self) -> tuple[Edge, ...]:
         """Per tensor operand, the node it came from (None if it needs no gradient) and its output number."""
-        found: list[Edge] = [(None, 0)] * self.width
+        found: list[Edge] = [(None, 0)] * self.width()
         for k, position in enumerate(self.positions()):
             found[position] = self.edge(k)
         return tuple(found)
+
+    def width(self) -> int:
+        """How many operands there were (of a variadic primitive, up to the last that needs a gradient)."""
+        return max(len(self.prim.operands), self.plan.positions[-1] + 1) if self.leaf is None else 0
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
@@ -136,6 +139,8 @@ class Node:
         for rule, needs in plan.pulls:
             if needs is None:
                 pulled.append(rule(g, *values))
+            elif len(needs) == 1:
+                pulled.append(rule(g, values[needs[0]]))
             else:
                 pulled.append(rule(g, *[values[k] for k in needs]))
         return pulled
@@ -207,7 +212,6 @@ def accumulator_of(leaf: TensorBase) -> Node:
         node.leaf = weakref.ref(leaf)
         node.edges = ()
         node.indices = None
-        node.width = 0
         node.outputs = 1
         node.plan = _NO_PLAN
         node.saved = ()
@@ -237,7 +241,6 @@ def make_node(
     node.leaf = None
     node.prim = prim
     node.plan = plan
-    node.width = len(operands)
     node.outputs = 1
     array = out._array
     node.shape = array.shape

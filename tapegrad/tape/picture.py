@@ -38,6 +38,7 @@ TITLE, SUB, ADVANCE = 13, 11.5, 0.602  # font sizes, and how wide a character of
 
 PLAIN, TRACKED, BACKWARD, EFFECT, INK = "#7a828e", "#0f6cbd", "#8a3ffc", "#c2410c", "#1f2328"
 FONT = "font-family=\"ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace\""
+HEAD = f'font-size="15" font-weight="bold" fill="{INK}"'
 FAINT = f'font-size="{SUB}" font-weight="normal" fill="{PLAIN}"'
 LOOKS = {  # fill, border, corner radius, what the legend says
     "input": ("#e9edf2", PLAIN, 22, "input"),
@@ -88,11 +89,10 @@ class _Node:
 def draw_tape(tape: Tape) -> str:
     """The tape as an SVG document. A large one is drawn as the source lines that its steps come from."""
     names = name_vars(tape)
-    if len(tape.steps) <= STEPS:
-        rows = _lay_out(_detailed(tape, names))
-        if _right(rows) <= WIDEST:
-            return _svg(tape, rows)
-    return _svg(tape, _lay_out(_summary(tape, names)))
+    rows = _lay_out(_detailed(tape, names)) if len(tape.steps) <= STEPS else []
+    if not rows or _right(rows) > WIDEST:
+        rows = _lay_out(_summary(tape, names))
+    return _svg(tape, rows)
 
 
 def _detailed(tape: Tape, names: Names) -> list[_Node]:
@@ -183,8 +183,8 @@ def _summary(tape: Tape, names: Names) -> list[_Node]:
 
 
 def _group_box(runs: Sequence[Sequence[Step]]) -> _Node:
-    title, rest, sub = describe_group(runs)
-    return _Node(_step_kind(list(chain.from_iterable(runs))), title, rest, sub, tip=f"{title}  {rest}\n{sub}")
+    described = describe_group(runs)
+    return _Node(_step_kind(list(chain.from_iterable(runs))), *described, tip="\n".join(described))
 
 
 def _gathered(boxes: Iterable[tuple[int, _Node]]) -> Iterator[tuple[int, _Node]]:
@@ -244,8 +244,7 @@ def _ordered(rows: list[list[_Node]]) -> list[list[_Node]]:
             near = {node: [place[n] for n in (node.above if down else node.below)] for node in row}
             rank = {node: sum(near[node]) / len(near[node]) if near[node] else i for i, node in enumerate(row)}
             row.sort(key=rank.__getitem__)
-        crossings = _crossings(rows)
-        if crossings < fewest:
+        if (crossings := _crossings(rows)) < fewest:
             best, fewest = rows, crossings
     return best
 
@@ -272,8 +271,8 @@ def _place(rows: Sequence[Sequence[_Node]]) -> None:
         pulls = [list(_pulls(node)) for node in row]
         weights = [sum(weight for _, weight in pull) for pull in pulls]
         _spread(row, [sum(x * w for x, w in pull) / total for pull, total in zip(pulls, weights, strict=True)], weights)
-    left = min((node.x - node.width / 2 for row in rows for node in row), default=0.0)
-    for node in (node for row in rows for node in row):
+    left = min((node.x - node.width / 2 for node in chain.from_iterable(rows)), default=0.0)
+    for node in chain.from_iterable(rows):
         node.x += MARGIN - left
 
 
@@ -281,7 +280,8 @@ def _pulls(node: _Node) -> Iterator[tuple[float, float]]:
     """The places that a node is drawn to, with weights: its neighbours; for a line that passes, to be straight."""
     yield node.x, 0.01
     for other in (*node.above, *node.below):
-        yield other.x, 1.0 if node.kind else 0.3
+        aside = {node.kind, other.kind} & {"input", "parameter", "effect", "result", ""}
+        yield other.x, 0.3 if aside else 1.5
     if node.trunk:
         yield sum(passing.x for passing in node.trunk) / len(node.trunk), 20.0
 
@@ -302,12 +302,8 @@ def _spread(row: Sequence[_Node], wanted: Sequence[float], weights: Sequence[flo
             (x1, w1, n1), (x2, w2, n2) = pools.pop(), pool
             pool = ((x1 * w1 + x2 * w2) / (w1 + w2), w1 + w2, n1 + n2)
         pools.append(pool)
-    places = (x for x, _, n in pools for _ in range(n))
-    for node, x, offset in zip(row, places, room, strict=False):
+    for node, x, offset in zip(row, (x for x, _, n in pools for _ in range(n)), room, strict=False):
         node.x = x + offset
-
-
-# The drawing
 
 
 def _right(rows: Sequence[Sequence[_Node]]) -> float:
@@ -322,7 +318,7 @@ def _svg(tape: Tape, rows: Sequence[Sequence[_Node]]) -> str:
     size = f'width="{width:.0f}" height="{bottom + MARGIN:.0f}"'
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="graph of {_escape(tape.name)}" {FONT}>',
-        f'<rect {size} rx="8" fill="#ffffff"/><text x="{MARGIN}" y="30" font-size="15" font-weight="bold" fill="{INK}">{heading}</text>',
+        f'<rect {size} rx="8" fill="#ffffff"/><text x="{MARGIN}" y="30" {HEAD}>{heading}</text>',
         f'<g transform="translate({(width - graph) / 2:.1f} 0)">',
         *(_line(node, reader, tops) for node in nodes for reader in node.below),
         *(_box(node, tops[node.layer]) for node in nodes if node.kind),

@@ -54,7 +54,18 @@ class Primitive:
     Calling a primitive on arrays computes; on tensors it also records.
     """
 
-    __slots__ = ("elementwise", "forward", "name", "node_name", "operands", "plans", "rules", "variadic", "view", "write")
+    __slots__ = (
+        "elementwise",
+        "forward",
+        "name",
+        "node_name",
+        "operands",
+        "plans",
+        "rules",
+        "variadic",
+        "view",
+        "write",
+    )
 
     def __init__(
         self,

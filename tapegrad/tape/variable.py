@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +105,9 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
     every tensor would slow each attribute access of each operation.
     """
     t._device = value
-    with contextlib.suppress(AttributeError):  # unset already
+    if not isinstance(t, _OnDevice):
         del t._array
-    cls = type(t)
-    if not issubclass(cls, _OnDevice):
-        t.__class__ = _on_device_class(cls)
+        t.__class__ = _on_device_class(type(t))
 
 
 class _OnDevice:
@@ -122,9 +119,10 @@ class _OnDevice:
         if name != "_array":
             raise AttributeError(f"'Tensor' object has no attribute {name!r}")
         t: Any = self
+        array = np.asarray(t._device)
         t.__class__ = type(t).__bases__[1]
-        t._array = np.asarray(t._device)
-        return t._array
+        t._array = array
+        return array
 
 
 @functools.cache

@@ -110,13 +110,16 @@ def precision(dtype):
     return float(info.eps), floor
 
 
-def check(name, got, truth, spread):
-    """Raise AssertionError unless `got` is `truth` but for rounding; integers and bools must be equal."""
+def check(name, got, truth, spread, computed_in=None):
+    """Raise AssertionError unless `got` is `truth` but for rounding; integers and bools must be equal.
+
+    `computed_in` is the least precise dtype on the way, if it is not that of the result.
+    """
     assert got.shape == truth.shape, f"{name}: shape {got.shape}, not {truth.shape}"
     if got.dtype.kind in "biu":
         np.testing.assert_array_equal(got, truth, err_msg=name)
         return
-    eps, floor = precision(got.dtype)
+    eps, floor = precision(computed_in or got.dtype)
     wide = got.astype(truth.dtype)
     same = (wide == truth) | (np.isnan(wide) & np.isnan(truth))
     with np.errstate(invalid="ignore"):
