@@ -51,7 +51,7 @@ def blame(tape: Tape, values: Sequence[Any], runs: Sequence[Mapping[Var, Any]]) 
 def _describe(
     tape: Tape, step: Step, found: Comparison, names: Mapping[Var, str], known: Mapping[Var, Any]
 ) -> str:
-    where = "" if step.source is None else f"\n  at {step.source.filename}:{step.source.line}: {step.source.text}"
+    where = "" if step.source is None else f"\n  at {step.source.place}: {step.source.text}"
     return (
         f"The first step that diverges: {format_step(step, names)}{where}\n"
         f"  {found.name}{list(found.index)}: compiled {found.compiled!r}, float64 tape {found.truth!r}, "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -117,7 +116,7 @@ def _literal(value: Any, position: int, step: Step) -> Any:
 def _scope(step: Step) -> str:
     """The user's line, as a name that profilers show."""
     source = step.source
-    return step.prim.name if source is None else f"{os.path.basename(source.filename)}:{source.line}"
+    return step.prim.name if source is None else source.place
 
 
 def _run_region(region: Region, env: Env) -> None:

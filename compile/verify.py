@@ -1,14 +1,15 @@
 """The check: is what a compiled program computed what the tape says, to the accuracy its dtype allows?
 
 The truth is the same tape replayed eagerly in float64. How far a float32 result may be from it is not guessed but
-measured, per element, by Monte Carlo arithmetic: the replay is repeated with every operand of every step changed by
-random relative amounts of the size of a rounding error, and the spread of each output element says how strongly
-rounding is amplified there (cancellation included, since that is where terms much larger than their sum are changed).
+measured, per element, by Monte Carlo arithmetic: the replay is repeated with the operands and the result of every
+primitive, in the forward steps and inside the VJP rules, changed by random relative amounts of the size of a rounding
+error. The spread of an output element over the runs says how strongly rounding is amplified there, cancellation
+included: that is where terms much larger than their sum are changed.
 
     D. S. Parker, Monte Carlo Arithmetic: exploiting randomness in floating-point arithmetic, UCLA CSD-970002, 1997.
 
-Steps that sum n terms get noise larger by sqrt(n), the growth of the error of summing in any order. Integers and bools
-must be equal, except where the noise changes them too.
+Primitives that sum n terms get noise larger by sqrt(n), the growth of the error of summing in any order. Integers and
+bools must be equal, except where the noise changes them too.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ import numpy as np
 
 from ..autograd import grad
 from ..errors import CheckError
-from ..primitives import shaping, structure
-from ..tape import Step, Tape, TensorBase, Var, apply, state, wrap
+from ..primitives import arithmetic, indexing, shaping, structure
+from ..tape import PRIMITIVES, Step, Tape, Var, apply, state, wrap
 from .plan import backward_parts
 
 __all__ = ["Comparison", "Report", "check", "replay"]
@@ -32,13 +33,17 @@ SAMPLES = 8
 SAFETY = 8.0
 ULPS = 8.0
 
-_EXACT = frozenset({
-    shaping.reshape, shaping.permute, shaping.slice_, shaping.unslice, shaping.slice_scatter, shaping.flip,
-    shaping.concatenate, structure.stop_gradient, structure.rebind, structure.constant, structure.full, structure.backward,
-})  # fmt: skip
-"""Steps that round nothing, forward or backward."""
+_EXACT = frozenset(
+    prim.forward
+    for prim in (
+        shaping.reshape, shaping.permute, shaping.slice_, shaping.unslice, shaping.slice_scatter, shaping.flip,
+        shaping.concatenate, shaping.broadcast_to, structure.stop_gradient, structure.rebind, structure.constant,
+        structure.full, indexing.take, indexing.gather, indexing.put, arithmetic.where, arithmetic.neg,
+    )
+)  # fmt: skip
+"""Forwards that round nothing."""
 
-Noise = Callable[[Step, Any], Any]
+_ELEMENTWISE = frozenset(prim.forward for prim in PRIMITIVES.values() if prim.elementwise)
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def check(
 
     All are NumPy arrays, in the order of the tape's inputs and outputs; `names` are the outputs' for the report.
     """
-    envs = [replay(tape, values, None), *[replay(tape, values, _noise(seed)) for seed in range(SAMPLES)]]
+    envs = _runs(tape, values, tape.outputs)
     comparisons = [
         compare(name, var, [env[var] for env in envs], e, c)
         for name, var, e, c in zip(names, tape.outputs, eager, compiled, strict=True)
@@ -104,8 +109,13 @@ def check(
     if report.worst > 1:
         from .blame import blame
 
-        report.blame = blame(tape, values, envs)
+        report.blame = blame(tape, values, _runs(tape, values, None))
     return report
+
+
+def _runs(tape: Tape, values: Sequence[Any], wanted: Sequence[Var] | None) -> list[dict[Var, Any]]:
+    """The true replay, then those with noise."""
+    return [replay(tape, values, seed, wanted) for seed in (None, *range(SAMPLES))]
 
 
 def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any) -> Comparison:
@@ -173,45 +183,70 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
 
 
-def _noise(seed: int) -> Noise:
-    """Relative noise of the size of one rounding error of the step, more where it sums many terms."""
-    generator = np.random.default_rng(seed)
+class _Noise:
+    """Runs primitives in place of `state.quiet`, as if every operand and every result had been rounded.
 
-    def noise(step: Step, operand: Any) -> Any:
-        if step.prim in _EXACT or operand._array.dtype.kind in "biu":
-            return operand
-        dtype = next((v.dtype for v in (*step.outputs, *step.vars) if v.dtype.kind not in "biu"), None)
-        if dtype is None:
-            return operand
-        size = _precision(dtype)[0] * math.sqrt(_terms(step))
-        return operand * wrap(1.0 + size * generator.standard_normal(operand._array.shape))
+    `eps` is the size of a rounding error, that of the coarsest dtype of the tape.
+    """
 
-    return noise
+    _POOL = 1 << 16
+
+    def __init__(self, seed: int, eps: float) -> None:
+        self.generator = np.random.default_rng(seed)
+        self.pool = self.generator.standard_normal(2 * self._POOL) * eps
+        self.quiet = state.quiet
+
+    def __call__(self, function: Callable[..., Any], *arrays: Any, **params: Any) -> Any:
+        if function in _EXACT:
+            return self.quiet(function, *arrays, **params)
+        growth = 1.0 if function in _ELEMENTWISE else math.sqrt(_terms(arrays))
+        out = self.quiet(function, *[self.rounded(a, growth) for a in arrays], **params)
+        if function not in _ELEMENTWISE:
+            growth = max(growth, math.sqrt(_terms([*arrays, out])))
+        return self.rounded(out, growth)
+
+    def rounded(self, a: Any, growth: float) -> Any:
+        """`a` changed by a random relative amount."""
+        if not isinstance(a, np.ndarray | np.generic) or a.dtype.kind not in "fc":
+            return a
+        start = self.generator.integers(self._POOL)
+        noise = self.pool[start : start + a.size] if a.size <= self._POOL else np.resize(self.pool[start:], a.size)
+        return self.quiet(np.multiply, a, 1.0 + growth * noise.reshape(a.shape))
 
 
-def _terms(step: Step) -> float:
-    """How many terms a sum in this step, forward or backward, may have."""
-    if step.prim.elementwise:
-        return 1.0
-    sizes = [max(math.prod(v.shape), 1) for v in (*step.vars, *step.outputs)]
-    longest = max((n for v in step.vars for n in v.shape), default=1)
-    return max(max(sizes) / min(sizes), longest, 1.0)
+def _terms(arrays: Sequence[Any]) -> float:
+    """How many terms a sum over these arrays may have."""
+    shapes = [a.shape for a in arrays if isinstance(a, np.ndarray)]
+    sizes = [max(math.prod(shape), 1) for shape in shapes] or [1]
+    return max(max(sizes) / min(sizes), max((n for shape in shapes for n in shape), default=1), 1)
 
 
-def replay(tape: Tape, values: Sequence[Any], noise: Noise | None = None) -> dict[Var, Any]:
-    """Run the tape eagerly in float64 on input `values`; the value of every Var, as arrays."""
-    recorder, state.recorder = state.recorder, None
-    enabled, state.grad_enabled = state.grad_enabled, True
+def _coarsest(tape: Tape) -> float:
+    """The largest spacing at 1 of the floating dtypes on the tape."""
+    dtypes = {v.dtype for step in tape.steps for v in (*step.outputs, *step.vars)} | {v.dtype for v in tape.inputs}
+    return max((_precision(d)[0] for d in dtypes if d.kind not in "biu"), default=0.0)
+
+
+def replay(
+    tape: Tape, values: Sequence[Any], seed: int | None = None, wanted: Sequence[Var] | None = None
+) -> dict[Var, Any]:
+    """Run the tape eagerly in float64 on input `values`; with a seed, with noise.
+
+    Returns the arrays of the `wanted` Vars, by default of all.
+    """
+    recorder, enabled, quiet = state.recorder, state.grad_enabled, state.quiet
+    state.recorder, state.grad_enabled = None, True
+    if seed is not None:
+        state.quiet = _Noise(seed, _coarsest(tape))
     try:
         env: dict[Var, Any] = {}
         for var, value in zip(tape.inputs, values, strict=True):
             env[var] = _leaf(np.asarray(value).astype(_wide(var.dtype)), var.requires_grad)
         for step in tape.steps:
-            for var, out in zip(step.outputs, _replay_step(step, env, noise), strict=True):
-                env[var] = out
-        return {var: t._array for var, t in env.items()}
+            env.update(zip(step.outputs, _replay_step(step, env), strict=True))
+        return {var: env[var]._array for var in (env if wanted is None else wanted)}
     finally:
-        state.recorder, state.grad_enabled = recorder, enabled
+        state.recorder, state.grad_enabled, state.quiet = recorder, enabled, quiet
 
 
 def _leaf(array: Any, requires_grad: bool) -> Any:
@@ -220,12 +255,10 @@ def _leaf(array: Any, requires_grad: bool) -> Any:
     return t
 
 
-def _replay_step(step: Step, env: dict[Var, Any], noise: Noise | None) -> list[Any]:
+def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
     if step.prim is structure.backward:
         return _replay_backward(step, env)
     operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
-    if noise is not None:
-        operands = [noise(step, x) if isinstance(x, TensorBase) else x for x in operands]
     params = {name: _wide(value) if isinstance(value, np.dtype) else value for name, value in step.params.items()}
     if step.prim is structure.constant:
         params["value"] = params["value"].astype(_wide(params["value"].dtype))
@@ -243,9 +276,8 @@ def _replay_backward(step: Step, env: dict[Var, Any]) -> list[Any]:
         [env[v] for v in leaves],
         [env[v] for v in cotangents],
         retain_graph=True,
-        create_graph=any(out.requires_grad for out in step.outputs),
+        create_graph=True,  # so that the rules run on tensors, and their primitives get noise
         allow_unused=True,
     )
-    return [
-        wrap(np.zeros(leaf.shape, _wide(leaf.dtype))) if g is None else g for g, leaf in zip(grads, leaves, strict=True)
-    ]
+    zeros = [wrap(np.zeros(leaf.shape, _wide(leaf.dtype))) if g is None else g for g, leaf in zip(grads, leaves, strict=True)]
+    return [g if out.requires_grad else _leaf(g._array, False) for g, out in zip(zeros, step.outputs, strict=True)]

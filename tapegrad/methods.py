@@ -126,6 +126,9 @@ class TensorMethods(TensorBase):
     __getitem__ = indexing.getitem
     __setitem__ = indexing.setitem
 
+    def __delitem__(self, index: Any) -> None:
+        raise TypeError("Tensor does not support deleting items")
+
     # In-place operators and methods
 
     def __iadd__(self, other: TensorLike) -> Tensor:

@@ -148,6 +148,7 @@ class Tensor(TensorMethods):
                 raise NotDifferentiableError("only Tensors of floating point dtype can require gradients")
             if state.recorder is not None and not self._requires_grad:
                 state.recorder.became_leaf(self)
+            self._base = self._base_node = None  # views of a leaf are its own, whatever memory it looks at
         self._requires_grad = bool(requires_grad)
         return self
 
@@ -371,6 +372,10 @@ class Tensor(TensorMethods):
 
     def __contains__(self, value: Any) -> Any:
         _read(self, "in")
+        if not isinstance(value, Tensor | int | float | complex | np.generic):
+            raise TapegradError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+            )
         return bool_of((self == value)._array.any())
 
     def __hash__(self) -> Any:

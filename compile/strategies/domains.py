@@ -20,9 +20,7 @@ __all__ = [
     "CURVED",
     "DISTINCT",
     "FINE",
-    "FLAGS",
     "GRID",
-    
     "NONZERO",
     "OFF_AXES",
     "OFF_GRID",
@@ -107,7 +105,7 @@ UNIT = Domain("UNIT", between(-0.85, 0.85, 0.0, 0.5), _OFF_AXES)
 ABOVE_ONE = Domain("ABOVE_ONE", (2.0, *_spread(1.3, 5.0)), _OFF_AXES)
 
 GRID = Domain("GRID", (0.0, *_signed(k / 8 for k in range(1, 25))), (0j, *_disc(2.0)))
-OFF_GRID = Domain("OFF_AXES", "OFF_GRID", _signed(k / 8 + 1 / 16 for k in range(20)), ())
+OFF_GRID = Domain("OFF_GRID", _signed(k / 8 + 1 / 16 for k in range(20)), ())
 """Numbers that are nowhere near one of GRID."""
 
 BELOW = Domain("BELOW", tuple(-k / 8 - 1 / 16 for k in range(12)), (), (-1, -3, 0))
@@ -128,7 +126,6 @@ SPECIAL = Domain(
     (0.0, 1.0, -2.0, float("inf"), float("-inf"), float("nan")),
     (0j, 1 + 2j, complex("inf"), complex("nan"), complex(0.0, float("-inf"))),
 )
-FLAGS = Domain("FLAGS", (0.0, 1.0))
 
 
 def positions(size: int) -> Domain:

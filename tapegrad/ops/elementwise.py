@@ -35,7 +35,7 @@ def _scaled(input: TensorLike, other: TensorLike, alpha: complex) -> TensorLike:
     if isinstance(alpha, complex) and not d.is_complex:
         raise TapegradError("For non-complex input tensors, argument alpha must not be a complex number.")
     if not isinstance(other, TensorBase):
-        return other * alpha
+        return other * alpha if d is not dtypes.bool_ else bool(other and alpha)
     return mul(cast_to(other, d), bool(alpha) if d is dtypes.bool_ else alpha)
 
 

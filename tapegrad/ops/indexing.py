@@ -13,7 +13,7 @@ from ..errors import TapegradError
 from ..primitives import arithmetic, comparison, indexing as p, shaping
 from ..tape import TensorBase, apply, check_writable, renamed, state, write
 from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
-from .creation import clone, tensor
+from .creation import check_range, clone, tensor
 from .shaping import expand, permute, reshape
 from .support import spelled
 
@@ -30,8 +30,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
     Raises IndexError for an index out of range, of a wrong dtype, or too many; ValueError for a negative step.
     """
-    items = _items(index, x._array.ndim)
-    basic, advanced = _split_items(items, x._array.shape)
+    basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
     out = _basic(x, basic) if basic is not None else x
     return _gather_many(out, advanced) if advanced else (out if basic is not None else _whole_view(x))
 
@@ -44,56 +43,95 @@ def _whole_view(x: Tensor) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, broadcast and cast to the dtype of `x`. In place, by autograd's rules for that."""
     if isinstance(index, TensorBase) and index._array.dtype.kind == "b" and index._array.shape == x._array.shape:
-        filled = value if isinstance(value, TensorBase) else tensor(value)
+        filled = _assigned(x, value)
         if not filled._array.ndim:
             check_writable(x)
             fill = expand(cast_to(filled, dtype_of(x)), x._array.shape)
             write(x, renamed("IndexPutBackward0", apply(arithmetic.where, (index, fill, x))))
             return
     basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
-    check_writable(x)
-    target = _basic(x, basic) if basic is not None else x
+    target = x if advanced and basic is None else _basic(x, basic) if basic is not None else _whole_view(x)
+    check_writable(target)
+    new = _assigned(x, value)
     if not advanced:
-        copy_(target if basic is not None else _whole_view(x), value)
+        copy_(target, expand(_without_leading_ones(new, target._array.ndim), target._array.shape))
         return
-    write(target, _scatter_many(target, advanced, value))
+    write(target, _scatter_many(target, advanced, new))
+
+
+def _assigned(x: Tensor, value: Any) -> Tensor:
+    """What is written into `x`, as a tensor. Raises RuntimeError for a number that the dtype of `x` cannot hold."""
+    if isinstance(value, TensorBase):
+        return value  # type: ignore[return-value]
+    d = dtype_of(x)
+    if isinstance(value, complex) and value.imag and not d.is_complex:
+        raise TapegradError(f"value cannot be converted to type {d.name} without overflow")
+    if isinstance(value, int) and d.category == dtypes.INTEGRAL:
+        check_range(value, d)
+    if not isinstance(value, int | float | complex | np.ndarray | np.generic | Sequence) or isinstance(value, str):
+        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{d.scalar_type}Tensor")
+    return tensor(value)
+
+
+def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
+    """`x` with `ndim` dims where it has more, and the first ones are of length one."""
+    shape = x._array.shape
+    extra = len(shape) - ndim
+    return reshape(x, shape[extra:]) if extra > 0 and all(n == 1 for n in shape[:extra]) else x
 
 
 def _items(index: Any, ndim: int) -> list[Item]:
     """The index as a list of ints, slices, None and index tensors, one per dim or new dim; `...` filled in."""
-    listed = list(index) if isinstance(index, tuple) else [index]
+    listed = list(index) if isinstance(index, tuple) or _means_tuple(index) else [index]
     items = [_item(item) for item in listed]
     used = sum(_dims_used(item) for item in items)
     dots = [i for i, item in enumerate(items) if item is Ellipsis]
     if len(dots) > 1:
         raise IndexError("an index can only have a single ellipsis ('...')")
     if used > ndim:
+        if not ndim and len(items) == 1 and isinstance(items[0], int):
+            raise IndexError(
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
+                "0-dim tensor to a number"
+            )
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
     fill = [slice(None)] * (ndim - used)
     at = dots[0] if dots else len(items)
     return [*items[:at], *fill, *items[at + 1 :]]
 
 
+def _means_tuple(index: Any) -> bool:
+    """Whether a list is meant as a tuple of indices, by PyTorch's rule: one that holds more than numbers."""
+    parts = (Sequence, slice, TensorBase, np.ndarray)
+    return isinstance(index, list) and any(i is None or i is Ellipsis or isinstance(i, parts) for i in index)
+
+
 def _item(item: Any) -> Item:
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
-    if isinstance(item, bool):
-        return tensor(item)
+    if isinstance(item, bool | np.bool_):
+        return tensor(bool(item))
     if isinstance(item, TensorBase):
-        if item._array.dtype.kind not in "biu":
-            raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
-        if not item._array.ndim and item._array.dtype.kind != "b" and state.recorder is None:
-            return int(item._array)
-        return item
-    if isinstance(item, np.ndarray | list | tuple):
-        return _item(tensor(item) if len(item) else tensor(item, dtype=dtypes.int64))
+        return _index_tensor(item)
+    if isinstance(item, np.ndarray | Sequence) and not isinstance(item, str):
+        return _item(tensor(item) if len(item) else tensor([], dtype=dtypes.int64))
     try:
         return operator.index(item)
     except TypeError:
-        raise TypeError(
+        raise IndexError(
             "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
             f"(got {type(item).__name__})"
         ) from None
+
+
+def _index_tensor(item: Tensor) -> Item:
+    """An index tensor: of int32 or int64, or bool (of uint8 too, PyTorch's former masks); an int for one of no dims."""
+    kind = item._array.dtype
+    if not item._array.ndim and kind.kind in "iu" and state.recorder is None:
+        return int(item._array)
+    if kind.name not in ("int64", "int32", "uint8", "bool"):
+        raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
+    return cast_to(item, dtypes.bool_) if kind.name == "uint8" else item
 
 
 def _dims_used(item: Item) -> int:
@@ -111,8 +149,12 @@ def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[A
         if item is None:
             basic.append(None)
             out_dim += 1
+        elif isinstance(item, TensorBase) and item._array.dtype.kind == "b" and not item._array.ndim:
+            advanced[out_dim] = nonzero(reshape(item, 1), as_tuple=True)[0]  # all of x or nothing, along a new dim
+            basic.append(None)
+            out_dim += 1
         elif isinstance(item, TensorBase):
-            for part in _as_positions(item, shape[dim:], dim):
+            for part in _as_positions(item, shape, dim):
                 advanced[out_dim] = part
                 basic.append(slice(None))
                 dim, out_dim = dim + 1, out_dim + 1
@@ -142,10 +184,9 @@ def _in_range(i: int, n: int, dim: int) -> int:
 
 def _basic(x: Tensor, index: tuple[Any, ...]) -> Tensor:
     out = apply(shaping.slice_, (x,), {"index": index})
-    if out._node is not None and len([item for item in index if item != slice(None)]) == 1:
-        (kind,) = [item for item in index if item != slice(None)]
-        name = {int: "SelectBackward0", type(None): "UnsqueezeBackward0"}.get(type(kind), "SliceBackward0")
-        return renamed(name, out)
+    if out._node is not None:  # the name of what PyTorch, which goes item by item, does last
+        kind = type([item for item in index if item != slice(None)][-1])
+        return renamed({int: "SelectBackward0", type(None): "UnsqueezeBackward0"}.get(kind, "SliceBackward0"), out)
     return out
 
 
@@ -153,13 +194,13 @@ def _as_positions(item: Tensor, shape: tuple[int, ...], dim: int) -> list[Tensor
     """An index tensor as int64 tensors of non-negative positions, one per dim it indexes. Checks the range."""
     if item._array.dtype.kind == "b":
         for i, n in enumerate(item._array.shape):
-            if n != shape[i]:
+            if n != shape[dim + i]:
                 raise IndexError(
                     f"The shape of the mask {list(item._array.shape)} at index {i} does not match the shape of the "
                     f"indexed tensor {list(shape)} at index {dim + i}"
                 )
-        return list(nonzero(item, as_tuple=True)) if item._array.ndim else []
-    n = shape[0]
+        return list(nonzero(item, as_tuple=True))
+    n = shape[dim]
     array = item._array
     if array.size and not (-n <= array.min() and array.max() < n):
         bad = int(array[(array < -n) | (array >= n)][0])
@@ -173,7 +214,14 @@ def _as_positions(item: Tensor, shape: tuple[int, ...], dim: int) -> list[Tensor
 def _merge(x: Tensor, advanced: dict[int, Tensor]) -> tuple[Tensor, Tensor, int, tuple[int, ...]]:
     """`x` with the indexed dims moved together and made one, the positions in it, its axis, and the dims' order."""
     dims = sorted(advanced)
-    shape = broadcast_shapes([advanced[dim]._array.shape for dim in dims])
+    shapes = [advanced[dim]._array.shape for dim in dims]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        raise IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(str(list(s)) for s in shapes)
+        ) from None
     adjacent = dims[-1] - dims[0] == len(dims) - 1
     axis = dims[0] if adjacent else 0
     rest = [dim for dim in range(x._array.ndim) if dim not in advanced]
@@ -194,11 +242,11 @@ def _gather_many(x: Tensor, advanced: dict[int, Tensor]) -> Tensor:
     return apply(p.take, (flat, position), {"axis": axis})
 
 
-def _scatter_many(x: Tensor, advanced: dict[int, Tensor], value: Any) -> Tensor:
-    """`x` with `value` at the positions, as a new tensor."""
+def _scatter_many(x: Tensor, advanced: dict[int, Tensor], new: Tensor) -> Tensor:
+    """`x` with `new` at the positions, as a new tensor."""
     flat, position, axis, order = _merge(x, advanced)
     shape = (*flat._array.shape[:axis], *position._array.shape, *flat._array.shape[axis + 1 :])
-    new = value if isinstance(value, TensorBase) else tensor(value)
+    new = _without_leading_ones(new, len(shape))
     out = apply(p.put, (flat, expand(cast_to(new, dtype_of(x)), _trimmed(new, shape)), position), {"axis": axis})
     if len(advanced) == 1:
         return out
@@ -224,16 +272,17 @@ def _trimmed(value: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
 def copy_(x: Tensor, source: Any) -> Tensor:
     """Overwrite `x` with `source`, broadcast and cast to its dtype. Returns `x`."""
     check_writable(x)
-    new = source if isinstance(source, TensorBase) else tensor(source)
+    new = _assigned(x, source)
     out = expand(cast_to(new, dtype_of(x)), _copy_shape(x, new))
     return write(x, renamed("CopyBackwards", clone(out)))
 
 
 def _copy_shape(x: Tensor, new: Tensor) -> tuple[int, ...]:
     shape, other = x._array.shape, new._array.shape
-    lead = len(other) - len(shape)
-    if lead > 0 and all(n == 1 for n in other[:lead]):
-        raise TapegradError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(other)}")
+    if len(other) > len(shape):
+        raise TapegradError(
+            f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes([shape, other]))}"
+        )
     return shape
 
 
@@ -247,7 +296,8 @@ def fill_(x: Tensor, value: Any) -> Tensor:
             )
         return copy_(x, value)
     name = "ZeroBackward0" if value == 0 else "FillBackward0"
-    return write(x, renamed(name, apply(arithmetic.where, (False, x, np.asarray(value, x._array.dtype).item()))))
+    literal = _assigned(x, value)._array.astype(x._array.dtype).item()
+    return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
@@ -271,8 +321,9 @@ def _fresh(array: np.ndarray[Any, Any]) -> Tensor:
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on: `index` (int64) may be shorter than `input` in other dims."""
     axis = normalise_dim("gather", dim, require_tensor("gather", input)._array.ndim)
-    if require_tensor("gather", index, 3)._array.dtype != np.int64:
-        raise TapegradError("gather(): Expected dtype int64 for index")
+    if require_tensor("gather", index, 3)._array.dtype.name not in ("int32", "int64"):
+        raise TapegradError("gather(): Expected dtype int32/int64 for index")
+    index = cast_to(index, dtypes.int64)
     if index._array.ndim != input._array.ndim:
         raise TapegradError("Index tensor must have the same number of dimensions as input tensor")
     if not input._array.ndim:
@@ -295,10 +346,19 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 @spelled
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The entries of one dim at the positions of a 1-d int tensor."""
+    """The entries of one dim at the (non-negative) positions of a 1-d int tensor."""
     axis = normalise_dim("index_select", dim, require_tensor("index_select", input)._array.ndim)
-    (positions,) = _as_positions(index, input._array.shape[axis:], axis)
-    return renamed("IndexSelectBackward0", apply(p.take, (input, positions), {"axis": axis}))
+    positions = require_tensor("index_select", index, 3)._array
+    if positions.ndim > 1:
+        raise IndexError("index_select(): Index is supposed to be a vector")
+    if positions.dtype.name not in ("int32", "int64"):
+        raise TapegradError("index_select(): Expected dtype int32 or int64 for index")
+    if not input._array.ndim:
+        return reshape(index_select(reshape(input, 1), 0, index), ())
+    if positions.size and not (positions.min() >= 0 and positions.max() < input._array.shape[axis]):
+        raise IndexError("index out of range in self")
+    found = apply(p.take, (input, cast_to(reshape(index, -1), dtypes.int64)), {"axis": axis})
+    return renamed("IndexSelectBackward0", found)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -310,10 +370,24 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """`input` with `value` (a number or 0-d tensor) where the bool `mask` holds."""
     from .elementwise import where
 
-    return renamed("MaskedFillBackward0", where(mask, cast_to(value, dtype_of(input)) if isinstance(value, TensorBase) else value, input))
+    _require_mask("masked_fill_ only supports boolean masks, but got mask with dtype {}", mask)
+    is_tensor = isinstance(value, TensorBase)
+    if is_tensor and value._array.ndim:
+        raise TapegradError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{value._array.ndim} dimension(s)."
+        )
+    new = cast_to(_assigned(input, value), dtype_of(require_tensor("masked_fill", input)))
+    return renamed(f"MaskedFillBackward{int(is_tensor)}", where(mask, new, input))
+
+
+def _require_mask(message: str, mask: Tensor) -> None:
+    if require_tensor("mask", mask, 2)._array.dtype.kind != "b":
+        raise TapegradError(message.format(dtype_of(mask).scalar_type))
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of `input` where the bool `mask` holds, in one dim."""
-    shape = broadcast_shapes([input._array.shape, mask._array.shape])
+    _require_mask("masked_select: expected BoolTensor for mask", mask)
+    shape = broadcast_shapes([require_tensor("masked_select", input)._array.shape, mask._array.shape])
     return renamed("MaskedSelectBackward0", getitem(expand(input, shape), expand(mask, shape)))

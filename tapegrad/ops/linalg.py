@@ -46,7 +46,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
 def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     """PyTorch's words for inner dims that differ."""
     if len(a) == len(b) == 1:
-        return f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of elements, "
+        return (
+            f"inconsistent tensor size, expected tensor [{a[0]}] and src [{b[0]}] to have the same number of elements, "
+            f"but got {a[0]} and {b[0]} elements respectively"
+        )
     if len(b) == 1:
         return f"size mismatch, got input ({a[-2]}), mat ({a[-2]}x{a[-1]}), vec ({b[0]})"
     rows, columns = (1, a[0]) if len(a) == 1 else a[-2:]

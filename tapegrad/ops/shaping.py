@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, renamed
-from .common import Dims, broadcast_shapes, cast_to, normalise_dim, normalise_dims, require_tensor, result_type
+from .common import Dims, broadcast_shapes, cast_to, dtype_of, normalise_dim, normalise_dims, require_tensor, result_type
 from .support import sizes, spelled
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     lead = len(wanted) - len(have)
     if lead < 0:
         raise ShapeError(
-            f"expand(torch.FloatTensor{list(have)}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) "
+            f"expand(torch.{dtype_of(input).scalar_type}Tensor{{{list(have)}}}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) "
             f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     full = list(wanted)

@@ -75,7 +75,7 @@ pow_ = Primitive(
     np.power,
     node_name="PowBackward1",
     elementwise=True,
-    a=lambda g, a, b: where(b == 0, 0.0, g * (b * a ** where(b == 0, b, b - 1)).conjugate()),
+    a=lambda g, a, b: g * (b * a ** where((a == 0) & (b == 0), b, b - 1)).conjugate(),
     b=lambda g, a, b, out: g * where((a == 0) & _at_least_zero(b), 0.0, out * _log(a)).conjugate(),
 )
 

@@ -7,7 +7,6 @@ import textwrap
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, groupby, zip_longest
-from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -259,7 +258,7 @@ def format_details(step: Step) -> str:
 
 def format_source(source: Source) -> str:
     """`train.py:14  loss = F.mse_loss(x @ w, y)`."""
-    return f"{PurePath(source.filename).name}:{source.line}  {source.text}".rstrip()
+    return f"{source.place}  {source.text}".rstrip()
 
 
 def shortened(text: str, width: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,6 +44,17 @@ class Source:
     function: str
 
     @property
+    def file(self) -> str:
+        """The name of the file without its folder; "cell" for a notebook's."""
+        folder, name = os.path.split(self.filename)
+        return "cell" if "ipykernel_" in folder else name
+
+    @property
+    def place(self) -> str:
+        """File and line, short."""
+        return f"{self.file}:{self.line}"
+
+    @property
     def text(self) -> str:
         """The line of code, or an empty string where the file cannot be read."""
         return linecache.getline(self.filename, self.line).strip()
@@ -64,7 +76,7 @@ class Step:
         return (v for v in self.inputs if isinstance(v, Var))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Tape:
     """What a function did, as a pure program.
 
@@ -88,6 +100,8 @@ class Tape:
         from .printing import format_tape
 
         return format_tape(self)
+
+    __repr__ = __str__
 
     def _repr_svg_(self) -> str:
         from .picture import draw_tape

@@ -300,6 +300,8 @@ class Recorder:
         if id(t) in self._inputs:
             raise self.unsupported("requires_grad_() on a tensor from outside")
         entry.var = entry.leaf = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, True)
+        if t._storage is not None:
+            entry.seen = self._register(t).count
 
     # Backward
 
@@ -333,7 +335,7 @@ class Recorder:
     def unsupported(self, what: str) -> UnsupportedError:
         """The error for `what`, naming the user's line."""
         source = user_source()
-        where = f" ({source.filename}:{source.line}: {source.text})" if source else ""
+        where = f" ({source.place}: {source.text})" if source else ""
         return UnsupportedError(f"{self.tape.name}: not supported while recording: {what}{where}")
 
     # The end

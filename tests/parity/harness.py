@@ -1,7 +1,7 @@
 """Run the same lines of Python on PyTorch and on tapegrad, and compare all that a user can see of the results.
 
-A *case* is a few statements, one per line or separated by `;`, of which the last is an expression; its value is
-compared. Notes may follow after ` ## `, separated by `|`:
+A *case* is a few statements, one per line or separated by `;`; if the last is an expression, its value is
+compared, else only whether the others run. Notes may follow after ` ## `, separated by `|`:
 
     class     an error of the same class, in tapegrad's own words
     says: P   the same class, and the phrase P in both messages
@@ -30,7 +30,7 @@ import torch as pytorch
 
 import tapegrad
 
-__all__ = ["Difference", "agree", "agree_all", "cases"]
+__all__ = ["Difference", "Failed", "agree", "agree_all", "cases", "failed"]
 
 # Relative and absolute: a few roundings of numbers around one.
 TOLERANCES = {
@@ -158,20 +158,19 @@ def _cause(got: Any) -> Exception | None:
 def _run(code: str, library: ModuleType) -> Any:
     scope = Scope(library)
     body = ast.parse(code).body
-    last = body.pop()
-    assert isinstance(last, ast.Expr), "a case must end with an expression"
+    last = body.pop() if isinstance(body[-1], ast.Expr) else ast.Expr(ast.Constant(None))
     with warnings.catch_warnings():
         if library is pytorch:
             warnings.simplefilter("ignore")
         try:
             exec(compile(ast.Module(body, []), "<case>", "exec"), scope)
-            value = eval(compile(ast.Expression(last.value), "<case>", "eval"), scope)
+            value = eval(compile(ast.fix_missing_locations(ast.Expression(last.value)), "<case>", "eval"), scope)
             return _see(value, library)
         except Exception as error:
-            return _failed(error)
+            return failed(error)
 
 
-def _failed(error: Exception) -> Failed:
+def failed(error: Exception) -> Failed:
     kind = next(cls for cls in type(error).__mro__ if getattr(builtins, cls.__name__, None) is cls)
     return Failed(kind, error)
 
@@ -182,7 +181,7 @@ def _see(value: Any, library: ModuleType) -> Any:
     if isinstance(value, library.dtype):
         return repr(value)
     if isinstance(value, Exception):
-        return _failed(value)
+        return failed(value)
     if isinstance(value, np.ndarray):
         return Seen(value, value.dtype.name, value.shape, False, True, "", "")
     if isinstance(value, tuple | list):

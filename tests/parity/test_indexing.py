@@ -35,7 +35,6 @@ INDICES = """
 ...
 ..., 0
 0, ...
-..., 0, ...
 1, ..., 0
 None
 None, 1
@@ -105,7 +104,6 @@ np.array([0, 2])
 np.array([True, False, True, False])
 np.int64(1)
 range(2)
-"a"
 1.0
 {}
 slice(1, 3)
@@ -115,8 +113,8 @@ torch.tensor([0, 0]), torch.tensor([1, 1])
 """
 # PyTorch's own words are of another age, or speak of its C++ types.
 WORDED = (
-    "1.5:2", "::-1", "::0", "..., 0, ...", '"a"', "1.0", "{}", "torch.tensor([0.0", "torch.tensor(1.0)", "range(2)",
-    "torch.tensor([0, 4])", "torch.tensor([-5])", "[0, 4]", "torch.tensor([0, 1]), torch.tensor([0, 1, 2])", "..., 0, ...",
+    "1.5:2", "::-1", "::0", "1.0", "{}", "torch.tensor([0.0", "torch.tensor(1.0)", "range(2)",
+    "torch.tensor([0, 4])", "torch.tensor([-5])", "[0, 4]", "torch.tensor([0, 1]), torch.tensor([0, 1, 2])",
 )  # fmt: skip
 
 
@@ -125,15 +123,18 @@ def reading() -> Iterator[str]:
         note = "class | unnamed" if index in WORDED else "unnamed"
         yield f"x = leaf(4, 3, 5); pull(x[{index}], x) ## {note}"
         yield f"x = leaf(4, 3, 5).permute(0, 1, 2); x = t(5, 3, 4).permute(2, 1, 0); x[{index}] ## {note}"
-        yield f"x = t(4); x[{index}] ## unnamed | class"
-        yield f"x = t(); x[{index}] ## unnamed | class"
+        if index not in WORDED:  # which of two errors is reported
+            yield f"x = t(4); x[{index}] ## unnamed | class"
+            yield f"x = t(); x[{index}] ## unnamed | class"
         yield f"x = leaf(4, 3, 5); (g,) = torch.autograd.grad((x[{index}] ** 3).sum(), x, create_graph=True); pull(g, x) ## class | unnamed"
 
 
 def writing() -> Iterator[str]:
     for index in cases(INDICES):
         note = "class | unnamed"
-        for value in ("7", "7.5", "torch.tensor(2.0)", "v", "t(5)", "t(2, 2, 2, 2, 2)"):
+        if "uint8" in index or index == "False":
+            continue  # PyTorch reads by such a mask, and refuses to write; it writes nothing anywhere, without looking
+        for value in ("7", "7.5", "torch.tensor(2.0, dtype=torch.float64)", "v", "t(5)", "t(2, 2, 2, 2, 2)"):
             yield f"x = t(4, 3, 5); v = x[{index}] * 0 + 1; x[{index}] = {value}; x ## {note}"
         yield f"x = t(4, 3, 5, dtype='int64'); x[{index}] = 7.5; x ## {note}"
         yield f"x = t(4, 3, 5); y = x[1:].transpose(0, 1); y[{index}] = 7; x ## {note}"
@@ -166,7 +167,7 @@ leaf(4, 3)[None]
 leaf(4, 3)[1, 2]
 leaf(4, 3)[1:, 2]
 leaf(4, 3)[1, 1:]
-leaf(4, 3)[...]
+leaf(4, 3)[...] ## unnamed
 leaf(4, 3)[:]
 leaf(4, 3)[[0, 1]]
 leaf(4, 3)[leaf(4, 3) > 0]
@@ -187,9 +188,10 @@ x = leaf(4); x[0] = 1
 x = leaf(4); x.detach()[0] = 1; x
 x = leaf(4, 3); y = x * 1; y[0] = y[1] * 2; pull(y, x) ## unnamed
 x = leaf(4, 3); y = x * 1; y[y > 0] = y[y > 0] * 2; pull(y, x) ## unnamed
-x = t(3); x[0] = [1.0]
+x = t(3); x[:2] = [1.0, 2.0] ## differs: a list may be assigned, as in NumPy
+x = t(3); x["a"] ## differs: the type is what is wrong with the index
 x = t(3); x[0] = "a" ## class
-x = t(3); x[0] = None ## class
+x = t(3); x[0] = None
 x = t(3); x[5] = 1
 x = t(2, 3); x[0] = t(4)
 x = t(2, 3); x[0] = t(2, 3)
@@ -204,7 +206,9 @@ x = t(3, dtype="uint8"); x[0] = 300 ## class
 x = torch.zeros(3, dtype=torch.bool); x[0] = 2; x
 x = torch.zeros(3, dtype=torch.int64); x[0] = 2.7; x
 t(3)[0].item() == t(3).tolist()[0]
-del t(3)[0] ; 0 ## class
+x = t(3); del x[0]
+t(4, 3)[..., 0, ...] ## differs: a second ellipsis is an error, as in NumPy
+x = t(4); x[[0, 1]] = torch.tensor(2.0) ## differs: the value is cast, as it is for x[0] = value
 torch.gather(t(3, 4), 1, torch.tensor([[0, 1], [2, 3]]))
 torch.gather(t(3, 4), 0, torch.tensor([[0, 1, 2, 0]]))
 torch.gather(t(3, 4), dim=-1, index=torch.tensor([[0], [1], [3]]))
@@ -238,7 +242,7 @@ torch.masked_fill(t(3), torch.tensor([True, False, True]), 0)
 t(3).masked_fill(torch.tensor([True, False, True]), -inf)
 t(3, 4).masked_fill(torch.tensor([True, False, True, False]), torch.tensor(9.0))
 t(3).masked_fill(torch.tensor([True, False, True]), torch.tensor([9.0]))
-t(3).masked_fill(torch.tensor([1, 0, 1]), 0)
+t(3).masked_fill(torch.tensor([1, 0, 1]), 0) ## says: masked_fill_ only supports boolean masks
 t(4).masked_fill(t(3, 4) > 0, 0)
 t(3, dtype="int64").masked_fill(torch.tensor([True, False, True]), 2.5) ## class
 t(3, dtype="int64").masked_fill(torch.tensor([True, False, True]), 2)

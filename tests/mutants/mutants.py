@@ -1,0 +1,322 @@
+"""The bugs to plant: in which file, what text becomes what, and which primitives' tests should notice first."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """`old`, which occurs once in `file`, becomes `new`. `near` names primitives, or test files, to run first."""
+
+    file: str
+    old: str
+    new: str
+    near: str
+
+
+def _of(file: str, *rows: tuple[str, str, str]) -> list[Mutant]:
+    return [Mutant(file, old, new, near) for old, new, near in rows]
+
+
+RULES = [
+    *_of(
+        "tapegrad/primitives/analytic.py",
+        (
+            '"exp", np.exp, elementwise=True, a=lambda g, out: g * out.conjugate()',
+            '"exp", np.exp, elementwise=True, a=lambda g, out: g * out',
+            "exp",
+        ),
+        ("g * (out * _LN2).conjugate()", "g * (out * _LN10).conjugate()", "exp2"),
+        ("g * (out + 1).conjugate()", "g * (out - 1).conjugate()", "expm1"),
+        ("g / a.conjugate()", "g / a", "log"),
+        ("g / (a * _LN2).conjugate()", "g / (a * _LN10).conjugate()", "log2"),
+        ("g / (a * _LN10).conjugate()", "g / a.conjugate()", "log10"),
+        ("g / (a + 1).conjugate()", "g / (a - 1).conjugate()", "log1p"),
+        ("g / (out * 2).conjugate()", "g / out.conjugate()", "sqrt"),
+        ("g * (out * out * out).conjugate() * -0.5", "g * (out * out).conjugate() * -0.5", "rsqrt"),
+        ("g * cos(a).conjugate()", "g * sin(a).conjugate()", "sin"),
+        ("-g * sin(a).conjugate()", "g * sin(a).conjugate()", "cos"),
+        ("g * (out * out + 1).conjugate()", "g * (out * out - 1).conjugate()", "tan"),
+        ("-g * rsqrt(1 - a * a).conjugate()", "g * rsqrt(1 - a * a).conjugate()", "acos"),
+        ("g / (a * a + 1).conjugate()", "g / (a * a + 1)", "atan"),
+        ("-g * a / (a * a + b * b)", "-g * b / (a * a + b * b)", "atan2"),
+        (
+            "a=lambda g, a, b: where((a == 0) & (b == 0), 0.0, g * b / (a * a + b * b))",
+            "a=lambda g, a, b: g * b / (a * a + b * b)",
+            "kinks",
+        ),
+        ("g * sinh(a).conjugate()", "-g * sinh(a).conjugate()", "cosh"),
+        ("g * (1 - out * out).conjugate()", "g * (1 - out).conjugate()", "tanh"),
+        ("g * rsqrt(a * a + 1).conjugate()", "g * rsqrt(a * a + 1)", "asinh"),
+        ("rsqrt(a - 1) * rsqrt(a + 1)", "rsqrt(a * a - 1)", "acosh"),
+        ("g / (1 - a * a).conjugate()", "g / (1 - a).conjugate()", "atanh"),
+        ("g * ((1 - out) * out).conjugate()", "g * (1 - out).conjugate()", "sigmoid"),
+        ("_TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.pi)", "_TWO_OVER_SQRT_PI = 2.0 / math.sqrt(math.tau)", "erf"),
+        ("g * sigmoid(a * beta)", "g * sigmoid(a)", "softplus"),
+        ("(_normal_cdf(a) + a * exp(a * a * -0.5) * _ONE_OVER_SQRT_TAU)", "_normal_cdf(a)", "gelu"),
+    ),
+    *_of(
+        "tapegrad/primitives/arithmetic.py",
+        (
+            "np.subtract, elementwise=True, a=lambda g: g, b=lambda g: -g",
+            "np.subtract, elementwise=True, a=lambda g: g, b=lambda g: g",
+            "sub",
+        ),
+        ("a=lambda g, b: g * b.conjugate()", "a=lambda g, a: g * a.conjugate()", "mul"),
+        ("b=lambda g, a: g * a.conjugate()", "b=lambda g, a: g * a", "mul"),
+        ("-g * (out / b).conjugate()", "g * (out / b).conjugate()", "div"),
+        ("a=lambda g, b: g / b.conjugate()", "a=lambda g, b: g / b", "div"),
+        ("-g * (out * out).conjugate()", "-g * out.conjugate()", "reciprocal"),
+        ("a ** (exponent - 1)).conjugate()", "a ** (exponent - 1))", "pow_scalar"),
+        ("(exponent * a ** (exponent - 1))", "(a ** (exponent - 1))", "pow_scalar"),
+        ("0.0, out * _log(a)", "0.0, _log(a)", "pow"),
+        ("(a == 0) & _at_least_zero(b)", "(a != a) & _at_least_zero(b)", "kinks"),
+        ("-g * floor(a / b)", "-g * trunc(a / b)", "remainder"),
+        ("g * sign(a))", "g)", "abs"),
+        ("real(g * out.conjugate()) * out", "real(g * out) * out", "sign"),
+        ("b=lambda g, condition: where(condition, 0.0, g)", "b=lambda g, condition: where(condition, g, 0.0)", "where"),
+        ("where(a > b, g, _half_of_ties(g, a, b))", "where(a >= b, g, _half_of_ties(g, a, b))", "kinks"),
+        ("where(b < a, g, _half_of_ties(g, a, b))", "where(b > a, g, _half_of_ties(g, a, b))", "minimum"),
+        ("where((a >= low) & (a <= high), g, 0.0)", "where((a > low) & (a < high), g, 0.0)", "kinks"),
+        ("where((a < low) & (low < high), g, 0.0)", "where(a < low, g, 0.0)", "clip"),
+        ("where((a > high) | (low > high), g, 0.0)", "where((a > high) & (low < high), g, 0.0)", "clip"),
+        ("where(out > 0, g, 0.0)", "where(out >= 0, g, 0.0)", "relu"),
+        (
+            "np.conjugate, elementwise=True, a=lambda g: g.conjugate()",
+            "np.conjugate, elementwise=True, a=lambda g: g",
+            "conj",
+        ),
+        ("cast(g, dtype=in_dtype) * 1j", "cast(g, dtype=in_dtype) * -1j", "imag"),
+        (
+            '"floor", np.floor, elementwise=True, a=lambda g: _zero(g)',
+            '"floor", np.floor, elementwise=True, a=lambda g: g',
+            "floor",
+        ),
+        ('"trunc", np.trunc', '"trunc", np.floor', "trunc"),
+        ("np.floor(np.true_divide(a, b))", "np.trunc(np.true_divide(a, b))", "floor_divide"),
+    ),
+    *_of(
+        "tapegrad/primitives/comparison.py",
+        ('"le", np.less_equal', '"le", np.less', "le"),
+        ('"bitwise_xor", np.bitwise_xor', '"bitwise_xor", np.bitwise_or', "bitwise_xor"),
+        ('"isinf", np.isinf', '"isinf", np.isnan', "isinf"),
+    ),
+    *_of(
+        "tapegrad/primitives/indexing.py",
+        (
+            "np.add.at(out, (slice(None),) * axis + (index,), g)",
+            "out[(slice(None),) * axis + (index,)] = g",
+            "take_add",
+        ),
+        ("np.add.at(out, _along(index, axis), g)", "out[_along(index, axis)] = g", "scatter_add"),
+        (
+            "take_add(g, index, axis=axis, size=in_shape[axis])",
+            "take_add(g, index, axis=axis, size=in_shape[-1])",
+            "take",
+        ),
+        ("put(g, zeros_like(take(g, index, axis=axis)), index, axis=axis)", "g * 1", "put"),
+        ("grid[axis] = index", "grid[0] = index", "gather"),
+    ),
+    *_of(
+        "tapegrad/primitives/linalg.py",
+        ("g @ b.mT.conj()", "g @ b.mT", "matmul"),
+        ("a.mT.conj() @ g", "-(a.mT.conj() @ g)", "matmul"),
+    ),
+    *_of(
+        "tapegrad/primitives/losses.py",
+        ('-g if reduction == "none"', 'g if reduction == "none"', "nll_loss"),
+        ("where(kept, share, 0.0)", "share", "nll_loss"),
+    ),
+    *_of(
+        "tapegrad/primitives/reductions.py",
+        ("spread(g / _count(in_shape, axes), in_shape, axes)", "spread(g, in_shape, axes)", "reduce_mean"),
+        ("spread(g, shape, axes) / count", "spread(g, shape, axes)", "kinks"),
+        ("(2.0 / degrees", "(2.0 / count", "var"),
+        ("max(_count(a.shape, axes) - correction, 0)", "max(_count(a.shape, axes) + correction, 0)", "var"),
+        ("g / (out * 2)", "g / out", "std"),
+        ("where(out == 0, 0.0, g / (out * 2))", "g / (out * 2)", "kinks"),
+        ("flip(cumsum(flip(g, axes=(axis,)), axis=axis), axes=(axis,))", "cumsum(g, axis=axis)", "cumsum"),
+        ("exp(a - spread(_above_nothing(out), a.shape, axes))", "exp(a)", "logsumexp"),
+        ("(g - reduce_sum(g * out, axes=(axis,), keepdims=True)) * out", "g * out", "softmax"),
+        ("g - exp(out) * reduce_sum(", "g - out * reduce_sum(", "log_softmax"),
+        ('"argmin", lambda a, *, axis: np.argmin', '"argmin", lambda a, *, axis: np.argmax', "argmin"),
+    ),
+    *_of(
+        "tapegrad/primitives/shaping.py",
+        ("a=lambda g, axes: permute(g, axes=inverse(axes))", "a=lambda g, axes: permute(g, axes=axes)", "permute"),
+        ("a=lambda g, axes: flip(g, axes=axes)", "a=lambda g, axes: g", "flip"),
+        ("slice_scatter(g, zeros_like(slice_(g, index=index)), index=index)", "g * 1", "slice_scatter"),
+        ("in_shapes[:position])", "in_shapes[: max(position - 1, 0)])", "concatenate"),
+        ("out = base.copy()\n    out[index] = new", "out = base\n    out[index] = new", "slice_scatter"),
+    ),
+    *_of(
+        "tapegrad/primitives/structure.py",
+        ("a = a.real", "a = a.imag", "cast"),
+        ("a=lambda g, in_dtype: cast(g, dtype=in_dtype)", "a=lambda g: g", "cast"),
+        ("old=lambda g: g, new=None", "old=None, new=lambda g: g", "rebind"),
+    ),
+]
+"""In forwards and VJP rules."""
+
+TAPE = [
+    *_of(
+        "tapegrad/engine.py",
+        ("pending[node] = pending[node] + g", "pending[node] = g", "programs"),
+        (
+            "return broadcast_adjoint(cotangent, target.shape)",
+            "return broadcast_adjoint(cotangent * 0.5, target.shape)",
+            "add",
+        ),
+    ),
+    *_of(
+        "tapegrad/tape/inplace.py",
+        ("copy._array = t._array.copy()", "copy._array = t._array", "programs"),
+    ),
+    *_of(
+        "tapegrad/tape/recorder.py",
+        (
+            "entry.var = new if tracked else self._rebind(entry.var, new)",
+            "entry.var = self._rebind(entry.var, new)",
+            "programs",
+        ),
+        ('self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, False)', "var", "programs"),
+        ("if entry.seen is not base:", "if entry.seen is None:", "programs"),
+    ),
+]
+"""In what walks and records the tape."""
+
+LOWERING = [
+    *_of(
+        "compile/rules/analytic.py",
+        ("p.cos: lax.cos", "p.cos: lax.sin", "cos"),
+        ("p.log2: _logarithm(2.0)", "p.log2: _logarithm(10.0)", "log2"),
+        ("lax.sub(lax.mul(da, b), lax.mul(db, a))", "lax.add(lax.mul(da, b), lax.mul(db, a))", "atan2"),
+        (
+            "lax.select(origin, like(a, 1), lax.add(lax.square(a), lax.square(b)))",
+            "lax.add(lax.square(a), lax.square(b))",
+            "kinks",
+        ),
+        (
+            "lax.mul(lax.rsqrt(lax.sub(a, one)), lax.rsqrt(lax.add(a, one)))",
+            "lax.rsqrt(lax.sub(lax.square(a), one))",
+            "acosh",
+        ),
+        ("lax.mul(da, lax.logistic(a))", "lax.mul(da, lax.exp(a))", "softplus"),
+        ("lax.div(_log1p_exp(safe), like(a, beta))", "_log1p_exp(safe)", "softplus"),
+        ("like(a, 1)), like(a, 0.5))", "like(a, 1)), like(a, 0.25))", "gelu"),
+    ),
+    *_of(
+        "compile/rules/arithmetic.py",
+        ("lax.div(lax.sub(da, lax.mul(out, db)), b)", "lax.div(lax.add(da, lax.mul(out, db)), b)", "div"),
+        ("lax.floor(_rounded(lax.div(a, b)))", "lax.ceil(_rounded(lax.div(a, b)))", "floor_divide"),
+        ("lax.sub(da, lax.mul(lax.stop_gradient(quotient), db))", "da", "remainder"),
+        ("lax.select(other_side, lax.add(rest, b), signed)", "signed", "remainder"),
+        ("lax.mul(out, lax.log(lax.select(flat, like(a, 1), a)))", "lax.log(lax.select(flat, like(a, 1), a))", "pow"),
+        ("lax.mul(b, _power(safe, lax.sub(b, like(b, 1))))", "_power(safe, lax.sub(b, like(b, 1)))", "pow"),
+        ("lax.integer_pow(a, n)", "lax.integer_pow(a, abs(n))", "pow_scalar"),
+        ("lax.mul(like(a, 0.5), lax.pow(a, like(a, -0.5)))", "lax.pow(a, like(a, -0.5))", "pow_scalar"),
+        ("lax.mul(a, lax.sign(a)) if is_float(a) else lax.abs(a)", "lax.abs(a)", "kinks"),
+        (
+            "_div(lax.real(safe), length), _div(lax.imag(safe), length)",
+            "_div(lax.imag(safe), length), _div(lax.real(safe), length)",
+            "sign",
+        ),
+        ("lax.ceil(a), lax.floor(a))", "lax.floor(a), lax.ceil(a))", "trunc"),
+        (
+            "return lax.round(a, lax.RoundingMethod.TO_NEAREST_EVEN)",
+            "return lax.round(a, lax.RoundingMethod.AWAY_FROM_ZERO)",
+            "kinks",
+        ),
+        ("lax.mul(lax.add(da, db), like(a, 0.5))", "lax.add(da, db)", "kinks"),
+        (
+            "lax.select(better(a, b), da, lax.select(better(b, a), db, even))",
+            "lax.select(better(a, b), db, lax.select(better(b, a), da, even))",
+            "maximum",
+        ),
+        (
+            "lax.bitwise_and(lax.ge(a, low), lax.le(a, high))",
+            "lax.bitwise_and(lax.gt(a, low), lax.lt(a, high))",
+            "kinks",
+        ),
+        ("lax.bitwise_or(lax.gt(a, high), lax.gt(low, high))", "lax.gt(a, high)", "clip"),
+        ("lax.select(lax.gt(a, zero), da, zero)", "lax.select(lax.ge(a, zero), da, zero)", "kinks"),
+        ("p.where: lax.select", "p.where: lambda c, a, b: lax.select(c, b, a)", "where"),
+        ("p.conj: lambda a: lax.conj(a) if is_complex(a) else a", "p.conj: lambda a: a", "conj"),
+    ),
+    *_of(
+        "compile/rules/comparison.py",
+        ("p.le: lax.le", "p.le: lax.lt", "le"),
+        ("p.bitwise_or: lax.bitwise_or", "p.bitwise_or: lax.bitwise_xor", "bitwise_or"),
+        (
+            "lax.bitwise_and(lax.is_finite(lax.real(a)), lax.is_finite(lax.imag(a)))",
+            "lax.is_finite(lax.real(a))",
+            "isfinite",
+        ),
+    ),
+    *_of(
+        "compile/rules/indexing.py",
+        (
+            "lax.scatter_add(zeros, _column(index), g, _positions(",
+            "lax.scatter(zeros, _column(index), g, _positions(",
+            "take_add",
+        ),
+        (
+            "lax.scatter_add(zeros, _column(index), g, dimensions",
+            "lax.scatter(zeros, _column(index), g, dimensions",
+            "scatter_add",
+        ),
+        (
+            "_scatter(tangents[0], tangents[1], index, axis, unique=True)",
+            "_scatter(tangents[0], primals[1], index, axis, unique=True)",
+            "put",
+        ),
+    ),
+    *_of(
+        "compile/rules/losses.py",
+        ("lax.select(kept, lax.neg(picked), like(picked, 0))", "lax.neg(picked)", "nll_loss"),
+    ),
+    *_of(
+        "compile/rules/reductions.py",
+        ("lax.div(total, like(total, _count(a, axes)))", "total", "reduce_mean"),
+        (
+            "lax.add(lax.square(lax.real(centred)), lax.square(lax.imag(centred)))",
+            "lax.square(lax.real(centred))",
+            "var",
+        ),
+        ("max(_count(a, axes) - correction, 0)", "max(_count(a, axes), 0)", "var"),
+        ("lax.sqrt(lax.select(none, like(variance, 1), variance))", "lax.sqrt(variance)", "kinks"),
+        ("return lax.cumsum(a, axis)", "return lax.cumsum(a, axis, reverse=True)", "cumsum"),
+        (
+            "lax.div(lax.reduce_sum(lax.select(hit, da, like(a, 0)), axes), count)",
+            "lax.reduce_sum(lax.select(hit, da, like(a, 0)), axes)",
+            "kinks",
+        ),
+        ("p.reduce_min: _extremum(lax.reduce_min)", "p.reduce_min: _extremum(lax.reduce_max)", "reduce_min"),
+        ("lax.reduce_and(_truth(a), axes)", "lax.reduce_or(_truth(a), axes)", "all"),
+        (
+            "lax.add(lax.log(lax.select(none, like(total, 1), total)), top)",
+            "lax.log(lax.select(none, like(total, 1), total))",
+            "logsumexp",
+        ),
+        ("lax.log(lax.reduce_sum(lax.exp(shifted), axes))", "lax.log(lax.reduce_sum(lax.exp(a), axes))", "log_softmax"),
+    ),
+    *_of(
+        "compile/rules/shaping.py",
+        ("lax.rev(a, axes)", "lax.rev(a, axes[:1])", "flip"),
+        ("lax.concatenate(arrays, axis)", "lax.concatenate(arrays[::-1], axis)", "concatenate"),
+    ),
+    *_of(
+        "compile/rules/structure.py",
+        ("a = lax.real(a)", "a = lax.imag(a)", "cast"),
+        ("_rebind(*primals), tangents[0]", "_rebind(*primals), tangents[1]", "rebind"),
+        ("p.stop_gradient: lax.stop_gradient", "p.stop_gradient: lambda a: a", "stop_gradient"),
+    ),
+    *_of(
+        "compile/lower.py",
+        ("pull([jnp.conj(env[c]) for c in cotangents])", "pull([env[c] for c in cotangents])", "backward"),
+        ("g = jnp.conj(grads[leaf])", "g = grads[leaf]", "backward"),
+    ),
+]
+"""In the rules and the interpreter that make a JAX function of a tape."""
+
+MUTANTS = [*RULES, *TAPE, *LOWERING]

@@ -1,0 +1,162 @@
+"""Plant bugs, one at a time, and see whether the tests notice: `make mutants`, or `run.py [WORD ...] [-j N]`.
+
+Each bug of `mutants.py` is planted in a copy of the sources, never in the repository. First the tests nearest to it
+run, then, if they pass, all tests of the two trees that generated calls feed. The table says for each bug what caught it.
+With words, only the bugs run whose file or text contains one of them.
+
+The exit status is 0 if every bug was caught, 1 if one survived, 2 if the figure means nothing: a bug that no longer
+fits the sources, or tests that fail without any.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import queue
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+from mutants import MUTANTS, Mutant
+
+REPOSITORY = Path(__file__).parents[2]
+SUITE = ["tests/compile/test_primitives.py", "tests/compile/test_numeric.py", "tests/compile/test_kinks.py"]
+PROGRAMS = ["tests/compile/test_programs.py"]
+WIDER = [*SUITE, *PROGRAMS, "tests/compile", "tests/tapegrad"]
+FILES = {"kinks": SUITE[2:], "programs": PROGRAMS}
+FAILED, NOTHING_RAN = 1, (4, 5)
+
+# A bug need be noticed, not explained: no shrinking. The plugin is imported before the tests, after conftest.
+PLUGIN = """
+import pytest
+from hypothesis import Phase, settings
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection():
+    settings.register_profile("mutants", settings(), phases=[Phase.explicit, Phase.generate])
+    settings.load_profile("mutants")
+"""
+
+
+def copy_sources(target: Path) -> None:
+    """The sources as an installation would have them: `compile/` inside `tapegrad/`; and the tests."""
+    ignored = shutil.ignore_patterns("__pycache__", ".*")
+    shutil.copytree(REPOSITORY / "tapegrad", target / "tapegrad", ignore=ignored)
+    shutil.copytree(REPOSITORY / "compile", target / "tapegrad" / "compile", ignore=ignored)
+    shutil.copytree(REPOSITORY / "tests", target / "tests", ignore=ignored)
+    shutil.copy(REPOSITORY / "pyproject.toml", target)
+    (target / "no_shrinking.py").write_text(PLUGIN)
+
+
+def pytest(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest on a copy of the sources, as the user's quick profile would."""
+    environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment.pop("TAPEGRAD_PROFILE", None)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no_shrinking", "-p", "no:cacheprovider", *arguments]
+    return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+
+
+def path_of(mutant: Mutant, tree: Path) -> Path:
+    """The mutated file in a copy of the sources."""
+    return tree / re.sub("^compile/", "tapegrad/compile/", mutant.file)
+
+
+def tests_near(mutant: Mutant, collected: list[str]) -> list[str]:
+    """The tests of the primitives the mutant names, or the files it names."""
+    names = mutant.near.split()
+    found = [test for test in collected if any(test.endswith(f"[{name}]") for name in names)]
+    return found + [file for name in names for file in FILES.get(name, [])]
+
+
+def try_mutant(mutant: Mutant, tree: Path, collected: list[str]) -> str:
+    """Plant the mutant, run the tests, take it out again; the name of the test that noticed, or ''."""
+    path = path_of(mutant, tree)
+    original = path.read_text()
+    path.write_text(original.replace(mutant.old, mutant.new))
+    try:
+        for stage in (tests_near(mutant, collected), list(dict.fromkeys(WIDER))):
+            result = pytest(tree, "-x", "--tb=no", *stage)
+            if result.returncode == FAILED:
+                return (re.findall(r"^FAILED (\S+)", result.stdout, re.MULTILINE) or ["?"])[0].split("/")[-1]
+            if result.returncode:
+                raise RuntimeError(f"pytest could not run with {mutant}:\n{result.stdout[-3000:]}{result.stderr}")
+        return ""
+    finally:
+        path.write_text(original)
+
+
+def stale(mutants: list[Mutant]) -> list[Mutant]:
+    """The mutants whose text does not occur just once in its file."""
+    return [m for m in mutants if (REPOSITORY / m.file).read_text().count(m.old) != 1]
+
+
+def healthy(tree: Path, mutants: list[Mutant], collected: list[str]) -> bool:
+    """Whether the tests near the mutants pass without one; those that do not are printed."""
+    wanted = list(dict.fromkeys(test for mutant in mutants for test in tests_near(mutant, collected)))
+    result = pytest(tree, "--tb=no", *wanted)
+    if result.returncode:
+        print(
+            f"tests fail without any bug planted, so their failing says nothing:\n{result.stdout[-3000:]}{result.stderr}"
+        )
+    return result.returncode == 0
+
+
+def report(mutant: Mutant, caught_by: str, seconds: float) -> None:
+    old, new = (" ".join(text.split()) for text in (mutant.old, mutant.new))
+    print(f"{'caught  ' if caught_by else 'SURVIVED'} {seconds:5.1f}s  {mutant.file}: {old}  ->  {new}")
+    if caught_by:
+        print(f"{'':17}by {caught_by}", flush=True)
+
+
+def run_all(mutants: list[Mutant], trees: list[Path], collected: list[str]) -> list[Mutant]:
+    """Try the mutants, one at a time in each copy of the sources; the survivors."""
+    free: queue.Queue[Path] = queue.Queue()
+    for tree in trees:
+        free.put(tree)
+
+    def trial(mutant: Mutant) -> tuple[Mutant, str, float]:
+        tree, start = free.get(), time.monotonic()
+        try:
+            return mutant, try_mutant(mutant, tree, collected), time.monotonic() - start
+        finally:
+            free.put(tree)
+
+    survivors = []
+    with ThreadPoolExecutor(len(trees)) as pool:
+        for mutant, caught_by, seconds in pool.map(trial, mutants):
+            report(mutant, caught_by, seconds)
+            survivors += [] if caught_by else [mutant]
+    return survivors
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("words", nargs="*", help="only mutants whose file or text contains one of these")
+    parser.add_argument("-j", "--jobs", type=int, default=2, help="how many to try at a time")
+    options = parser.parse_args()
+    words = options.words or [""]
+    mutants = [m for m in MUTANTS if any(word in " ".join(m) for word in words)]
+    for mutant in stale(mutants):
+        print(f"does not occur just once in {mutant.file}: {mutant.old}")
+    if stale(mutants):
+        return 2
+    with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
+        trees = [Path(scratch, str(number)) for number in range(options.jobs)]
+        for tree in trees:
+            copy_sources(tree)
+        collected = [line for line in pytest(trees[0], "--collect-only", *SUITE).stdout.splitlines() if "::" in line]
+        if not healthy(trees[0], mutants, collected):
+            return 2
+        survivors = run_all(mutants, trees, collected)
+    print(f"\ncaught {len(mutants) - len(survivors)} of {len(mutants)}")
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

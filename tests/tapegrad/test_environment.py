@@ -1,0 +1,139 @@
+"""What a function can reach: tensors found wherever they are kept, everything else in the key."""
+
+import functools
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad.environment import Reachable, reach
+
+LIMIT = 1.0
+WEIGHT = tg.ones(2)
+
+
+def reached(function):
+    found = Reachable()
+    reach(function, found)
+    return found
+
+
+def uses_globals(x):
+    return x * WEIGHT if LIMIT else helper(x)
+
+
+def helper(x):
+    return x + OTHER
+
+
+OTHER = tg.zeros(2)
+
+
+def test_globals_of_the_function_and_of_what_it_calls():
+    found = reached(uses_globals)
+    assert [id(t) for t in found.tensors] == [id(WEIGHT), id(OTHER)]
+    assert found.paths == ["WEIGHT", "OTHER"]
+
+
+def test_closures_containers_and_objects():
+    class Layer:
+        def __init__(self, w):
+            self.w = w
+
+        def __call__(self, x):
+            return x @ self.w
+
+    class Slotted:
+        __slots__ = ("t",)
+
+    slotted = Slotted()
+    slotted.t = tg.ones(1)
+    layers, named = [Layer(tg.ones(1)), Layer(tg.ones(2))], {"scale": (tg.ones(3), 1)}
+
+    def forward(x):
+        for layer in layers:
+            x = layer(x)
+        return x * named["scale"][0] + slotted.t
+
+    found = reached(forward)
+    assert found.paths == ["layers[0].w", "layers[1].w", "named['scale'][0]", "slotted.t"]
+
+
+def test_bound_methods_partials_defaults_and_nested_functions():
+    class Model:
+        w = tg.ones(1)
+
+        def forward(self, x, extra=OTHER):
+            return [self.w * v + extra for v in x]
+
+    assert [id(t) for t in reached(Model().forward).tensors] == [id(OTHER), id(Model.w)]
+    assert len(reached(functools.partial(helper, WEIGHT)).tensors) == 2
+    assert len(reached(lambda: (lambda: WEIGHT)).tensors) == 1
+
+
+def test_one_tensor_in_two_places_is_one():
+    a = tg.ones(1)
+    pair = [a, a]
+    assert len(reached(lambda: pair).tensors) == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda box: box.update(flag=False),
+        lambda box: box.update(number=2),
+        lambda box: box.update(number=True),
+        lambda box: box.update(real=-0.0),
+        lambda box: box.update(text="b"),
+        lambda box: box.update(new=None),
+        lambda box: box["items"].append(None),
+        lambda box: box["array"].fill(7),
+        lambda box: box["items"].append(box["items"]),
+        lambda box: box.update(kind=float),
+        lambda box: box.update(part=slice(1, 2)),
+        lambda box: box.update(members={1, 2, 3}),
+    ],
+)
+def test_every_change_of_a_value_changes_the_key(change):
+    box = {
+        "flag": True, "number": 1, "real": 0.0, "text": "a", "items": [1], "array": np.zeros(2), "kind": int,
+        "part": slice(1), "members": {1, 2}, "missing": float("nan"),
+    }  # fmt: skip
+
+    def function():
+        return box
+
+    before = tuple(reached(function).key)
+    assert tuple(reached(function).key) == before
+    change(box)
+    assert tuple(reached(function).key) != before
+
+
+def test_aliasing_of_containers_is_part_of_the_key():
+    shared = [1]
+    box = [shared, shared]
+
+    def function():
+        return box
+
+    before = tuple(reached(function).key)
+    box[1] = [1]
+    assert tuple(reached(function).key) != before
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [iter([1]), (n for n in range(3)), np.random.default_rng(0).bit_generator.lock, np.zeros(100_000), memoryview(b"x")],
+)
+def test_what_cannot_be_watched_is_refused_by_name(thing):
+    with pytest.raises(tg.UnsupportedError, match="thing"):
+        reached(lambda: thing)
+
+
+def test_cycles_end():
+    class Node:
+        pass
+
+    node = Node()
+    node.self, node.w = node, tg.ones(1)
+    assert len(reached(lambda: node).tensors) == 1
