@@ -15,6 +15,7 @@ from .methods import TensorMethods
 from .ops import creation, elementwise, shaping
 from .ops.common import cast_to
 from .printing import format_tensor
+from .storage import Storage
 from .tape import Node, alias, exposed, history, set_tensor_type, state, storage_of, writable
 
 if TYPE_CHECKING:
@@ -218,10 +219,14 @@ class Tensor(TensorMethods):
             raise TapegradError(f"Attempted to set `.data` of a {self.dtype} tensor to {value!r}: expected its dtype")
         if state.recorder is not None:
             raise state.recorder.unsupported("assignment to .data")
-        self._array = storage_of(value) and value._array
-        self._device = None
-        self._storage = storage_of(value)
-        self._chain = value._chain
+        memory, version = storage_of(value).memory, self._version
+        if value._array is self._array and self._storage is not None and self._storage.memory is memory:
+            return  # `x.data *= 2` ends so: the memory is written, and stays
+        if value._array.shape != self._array.shape:
+            self._accumulator = None
+        self._array, self._device, self._chain, self._base = value._array, None, value._chain, None
+        self._storage = Storage(memory)
+        self._storage.version = version  # which autograd does not see change
 
     @property
     def _version(self) -> int:

@@ -55,17 +55,12 @@ def _reciprocal(a: Array) -> Array:
     return _div(like(a, 1), a)
 
 
-def _rounded(a: Array) -> Array:
-    """`a`, a 16-bit float that XLA may still hold in float32, rounded now: `floor` sees the difference."""
-    if not is_half(a):
-        return a
-    exponent_bits, mantissa_bits = (5, 10) if a.dtype == np.float16 else (8, 7)
-    return lax.reduce_precision(a, exponent_bits, mantissa_bits)
-
-
 def _floor_divide(a: Array, b: Array) -> Array:
-    """NumPy's floor of the rounded quotient; an integer divisor of 0 is what `ops` refuses."""
-    return lax.floor(_rounded(lax.div(a, b))) if is_float(a) else jnp.floor_divide(a, b)
+    """The exact quotient rounded down, `a / b` where `b` is 0; an integer divisor of 0 is what `ops` refuses."""
+    if not is_float(a):
+        return jnp.floor_divide(a, b)
+    a, b = lax.stop_gradient(a), lax.stop_gradient(b)
+    return lax.select(lax.eq(b, like(b, 0)), lax.div(a, b), _quotient_and_rest(a, b)[0])
 
 
 def _quotient_and_rest(a: Array, b: Array) -> Pair:
@@ -268,7 +263,7 @@ def _float_relu(a: Array) -> Array:
 def _float_relu_jvp(primals: tuple[Array], tangents: tuple[Array]) -> Pair:
     (a,), (da,) = primals, tangents
     zero = like(a, 0)
-    return _float_relu(a), lax.select(lax.gt(a, zero), da, zero)
+    return _float_relu(a), lax.select(lax.le(a, zero), zero, da)
 
 
 def _relu(a: Array) -> Array:

@@ -42,17 +42,16 @@ def _whole_view(x: Tensor) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, broadcast and cast to the dtype of `x`. In place, by autograd's rules for that."""
-    if isinstance(index, TensorBase) and index._array.dtype.kind == "b" and index._array.shape == x._array.shape:
-        filled = _assigned(x, value)
-        if not filled._array.ndim:
-            check_writable(x)
-            fill = expand(cast_to(filled, dtype_of(x)), x._array.shape)
-            write(x, renamed("IndexPutBackward0", apply(arithmetic.where, (index, fill, x))))
-            return
+    new = _assigned(x, value)
+    is_mask = isinstance(index, TensorBase) and index._array.dtype.kind == "b" and index._array.shape == x._array.shape
+    if is_mask and not new._array.ndim:
+        check_writable(x)
+        fill = expand(cast_to(new, dtype_of(x)), x._array.shape)
+        write(x, renamed("IndexPutBackward0", apply(arithmetic.where, (index, fill, x))))
+        return
     basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
     target = x if advanced and basic is None else _basic(x, basic) if basic is not None else _whole_view(x)
     check_writable(target)
-    new = _assigned(x, value)
     if not advanced:
         copy_(target, expand(_without_leading_ones(new, target._array.ndim), target._array.shape))
         return
@@ -64,7 +63,7 @@ def _assigned(x: Tensor, value: Any) -> Tensor:
     if isinstance(value, TensorBase):
         return value  # type: ignore[return-value]
     d = dtype_of(x)
-    if isinstance(value, complex) and value.imag and not d.is_complex:
+    if isinstance(value, complex) and value.imag and dtypes.BOOL < d.category < dtypes.COMPLEX:
         raise TapegradError(f"value cannot be converted to type {d.name} without overflow")
     if isinstance(value, int) and d.category == dtypes.INTEGRAL:
         check_range(value, d)
@@ -278,11 +277,10 @@ def copy_(x: Tensor, source: Any) -> Tensor:
 
 
 def _copy_shape(x: Tensor, new: Tensor) -> tuple[int, ...]:
-    shape, other = x._array.shape, new._array.shape
-    if len(other) > len(shape):
-        raise TapegradError(
-            f"output with shape {list(shape)} doesn't match the broadcast shape {list(broadcast_shapes([shape, other]))}"
-        )
+    shape = x._array.shape
+    found = broadcast_shapes([shape, new._array.shape])
+    if found != shape:
+        raise TapegradError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(found)}")
     return shape
 
 
@@ -294,7 +292,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
             raise TapegradError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
             )
-        return copy_(x, value)
+        return renamed("FillBackward3", copy_(x, value)) if x._base is None else copy_(x, value)
     name = "ZeroBackward0" if value == 0 else "FillBackward0"
     literal = _assigned(x, value)._array.astype(x._array.dtype).item()
     return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))

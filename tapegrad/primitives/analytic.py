@@ -9,6 +9,7 @@ import numpy as np
 
 from ..tape import Primitive
 from .arithmetic import where
+from .precision import widened
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "exp", "exp2", "expm1", "gelu",
@@ -80,7 +81,7 @@ erf = Primitive("erf", _erf, elementwise=True, a=lambda g, a: g * exp(-(a * a)) 
 
 softplus = Primitive(
     "softplus",
-    lambda a, *, beta, threshold: np.where(a * beta > threshold, a, np.log1p(np.exp(a * beta)) / beta),
+    widened(lambda a, *, beta, threshold: np.where(a * beta > threshold, a, np.log1p(np.exp(a * beta)) / beta)),
     elementwise=True,
     a=lambda g, a, beta, threshold: where(a * beta > threshold, g, g * sigmoid(a * beta)),
 )
@@ -93,7 +94,7 @@ def _normal_cdf(a: Any) -> Any:
 
 gelu = Primitive(
     "gelu",
-    lambda a: a * _normal_cdf(a),
+    widened(lambda a: a * _normal_cdf(a)),
     elementwise=True,
     a=lambda g, a: g * (_normal_cdf(a) + a * exp(a * a * -0.5) * _ONE_OVER_SQRT_TAU),
 )

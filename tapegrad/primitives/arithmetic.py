@@ -99,17 +99,13 @@ remainder = Primitive(
     np.remainder,
     elementwise=True,
     a=lambda g: g,
-    b=lambda g, a, b: -g * floor(a / b),
+    b=lambda g, a, b: -g * floor_divide(a, b),
 )
 """`a - floor(a / b) * b`: the sign of the divisor, as Python's `%`."""
 
 
-def _floor_divide(a: Any, b: Any) -> Any:
-    """Floor division that is inf or nan where float division is; an integer divisor of 0 is the caller's to refuse."""
-    return np.floor_divide(a, b) if np.result_type(a, b).kind in "iub" else np.floor(np.true_divide(a, b))
-
-
-floor_divide = Primitive("floor_divide", _floor_divide, elementwise=True, a=None, b=None)
+floor_divide = Primitive("floor_divide", np.floor_divide, elementwise=True, a=None, b=None)
+"""The exact quotient rounded down (the rounded quotient `a / b` may be off by one); `a / b` where `b` is 0."""
 
 abs_ = Primitive("abs", np.abs, elementwise=True, a=lambda g, a: g * sign(a))
 
@@ -173,7 +169,7 @@ relu = Primitive(
     "relu",
     lambda a: np.maximum(a, 0),
     elementwise=True,
-    a=lambda g, out: where(out > 0, g, 0.0),
+    a=lambda g, out: where(out <= 0, 0.0, g),
 )
 
 conj = Primitive("conj", np.conjugate, elementwise=True, a=lambda g: g.conjugate())

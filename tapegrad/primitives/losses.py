@@ -10,7 +10,8 @@ from ..tape import Primitive
 from .arithmetic import where
 from .comparison import ne
 from .indexing import gather, scatter_add
-from .reductions import numpy_dtype, reduce_sum, widened
+from .precision import numpy_dtype, widened
+from .reductions import reduce_sum
 from .shaping import broadcast_to, reshape
 from .structure import cast
 

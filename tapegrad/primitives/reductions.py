@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 from ..tape import Primitive
 from .analytic import exp
 from .arithmetic import where
+from .precision import is_half, numpy_dtype, widened
 from .shaping import broadcast_to, flip, reshape
 from .structure import cast
 
@@ -25,18 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 Axes = tuple[int, ...]
-
-
-def widened(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compute 16-bit floats in float32 and round the result once, as PyTorch accumulates them."""
-
-    @functools.wraps(function)
-    def compute(a: Any, *rest: Any, **params: Any) -> Any:
-        if a.dtype.itemsize == 2 and a.dtype.kind not in "iub":
-            return np.asarray(function(a.astype(np.float32), *rest, **params)).astype(a.dtype)
-        return function(a, *rest, **params)
-
-    return compute
 
 
 def spread(x: Any, shape: tuple[int, ...], axes: Axes) -> Any:
@@ -88,11 +76,6 @@ def _share_of_ties(g: Any, a: Any, out: Any, axes: Axes) -> Any:
     return where(hit, spread(g, shape, axes) / count, 0.0)
 
 
-def numpy_dtype(x: Any) -> np.dtype[Any]:
-    """The NumPy dtype of an array or a tensor."""
-    return x.dtype if isinstance(x, np.ndarray | np.generic) else x.dtype.numpy
-
-
 def _extremum(ufunc: np.ufunc) -> Callable[..., Any]:
     return lambda a, *, axes, keepdims: ufunc.reduce(a, axis=axes, keepdims=keepdims)
 
@@ -124,6 +107,9 @@ def _var(a: Any, *, axes: Axes, keepdims: bool, correction: float) -> Any:
 
 
 def _var_pull(g: Any, a: Any, axes: Axes, correction: float) -> Any:
+    if is_half(numpy_dtype(a)):
+        wide = np.dtype(np.float32)
+        return cast(_var_pull(cast(g, dtype=wide), cast(a, dtype=wide), axes, correction), dtype=numpy_dtype(a))
     count = _count(a.shape, axes)
     centred = a - reduce_mean(a, axes=axes, keepdims=True)
     degrees = max(count - correction, 0)

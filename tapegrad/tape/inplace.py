@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InPlaceError
-from .apply import apply
+from .apply import apply, renamed
 from .node import Node
 from .primitive import Primitive
 from .state import state
@@ -107,7 +107,7 @@ def _write_node(base: TensorBase, chain: tuple[tuple[Primitive, dict[str, Any]],
     recorder, state.recorder = state.recorder, None
     try:
         before = _snapshot(base)
-        return write_through(before, chain, out)._node
+        return renamed("CopySlices", write_through(before, chain, out))._node
     finally:
         state.recorder = recorder
 
@@ -138,6 +138,7 @@ def rederive(t: TensorBase) -> None:
     t._base_node = base._node
     t._requires_grad = base._requires_grad
     if not base._requires_grad:
+        t._node, t._index = None, 0
         return
     recorder, state.recorder = state.recorder, None
     grad_enabled, state.grad_enabled = state.grad_enabled, True
@@ -145,6 +146,7 @@ def rederive(t: TensorBase) -> None:
         seen: Any = _snapshot(base)
         for prim, params in t._chain[len(base._chain) :]:
             seen = apply(prim, (seen,), params)
+        renamed("AsStridedBackward0", seen)
         t._node, t._index = seen._node, seen._index
     finally:
         state.recorder = recorder

@@ -52,7 +52,7 @@ LOOKS = {  # fill, border, corner radius, what the legend says
 }
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class _Node:
     """A box; or, with no `kind`, the place where a line passes a row.
 

@@ -92,7 +92,8 @@ class Scope(dict[str, Any]):
             values = values + 1j * rng.uniform(low, high, shape)
         elif not d.is_floating_point:
             values = rng.integers(0 if dtype in ("uint8", "bool") else -4, 2 if dtype == "bool" else 5, shape)
-        return self.library.tensor(values.tolist(), dtype=d).reshape(shape)
+        made = self.library.tensor(values.tolist(), dtype=d)
+        return made if made.shape == shape else made.reshape(shape)  # no view where it can be helped
 
     def leaf(self, *shape: int, **options: Any) -> Any:
         """The same, requiring grad."""
@@ -201,7 +202,7 @@ def _see_tensor(t: Any) -> Seen:
         plain = plain.resolve_conj().clone()  # it conjugates lazily, and has zeros without memory
     dtype = str(t.dtype).removeprefix("torch.")
     values = plain.to(_wide(t)).numpy() if dtype == "bfloat16" else plain.numpy()
-    node = "" if t.grad_fn is None else t.grad_fn.name()
+    node = "" if t.grad_fn is None else t.grad_fn.name().rpartition("::")[2]  # some C++ names are qualified
     return Seen(values.copy(), dtype, tuple(t.shape), t.requires_grad, t.is_leaf, node, repr(t))
 
 
