@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ..dtypes import get_default_dtype
+from ..dtypes import dtype, get_default_dtype, set_default_dtype
 from ..environment import Reachable, reach
 from ..tape import Recorder, Tape, TensorBase, state
 from ..tree import Structure, flatten, unflatten
@@ -183,6 +183,7 @@ class _EagerRun:
         self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
         self.result: Any = None
         self.before = [_Attributes.of(t) for t in signature.tensors]
+        self.modes = _modes()
 
     def __enter__(self) -> _EagerRun:
         for t, label in zip(self.signature.tensors, self.signature.labels, strict=True):
@@ -211,6 +212,8 @@ class _EagerRun:
                 t._storage.version = version
         for t, before in zip(self.signature.tensors, self.before, strict=True):
             before.restore(t)
+        state.grad_enabled, default = self.modes
+        set_default_dtype(default)
 
     def compare(self, specialisation: Specialisation) -> Report:
         """Check the compiled program, on the inputs as they were, against this run."""
@@ -223,6 +226,11 @@ class _EagerRun:
         grads = [tensors[i]._grad for i in specialisation.grads]
         eager = [t._array for t in (*results, *written, *grads)]
         return check(specialisation.tape, values, eager, [np.asarray(x) for x in compiled], specialisation.output_names())
+
+
+def _modes() -> tuple[bool, dtype]:
+    """Grad mode and default dtype, which a function could leave changed."""
+    return state.grad_enabled, get_default_dtype()
 
 
 class _Attributes(NamedTuple):
@@ -321,6 +329,8 @@ def _refuse_changes(run: _EagerRun) -> None:
     args, kwargs = run.call
     after = _signature(run.function, args, kwargs)
     before, recorder = run.signature, run.recorder
+    if run.modes != _modes():
+        raise recorder.unsupported("a change of grad mode or default dtype that outlasts the function")
     if [id(t) for t in after.own] != [id(t) for t in before.own] or after.static != before.static:
         raise recorder.unsupported(
             "a change, by the function, to something other than tensors' values and gradients "
@@ -369,7 +379,7 @@ def _signature(function: Callable[..., Any], args: Any, kwargs: Any) -> _Signatu
         grads.append(None if g is None else numbers[id(g)])
     metas = tuple([(*aval(t), t._requires_grad, t._node is None) for t in tensors])
     static = (len(args), tuple(kwargs), tuple(found.key))
-    key = (static, metas, _sharing(tensors), tuple(grads), state.grad_enabled, get_default_dtype())
+    key = (static, metas, _sharing(tensors), tuple(grads), *_modes())
     return _Signature(tensors, labels, key, own, static)
 
 

@@ -12,6 +12,8 @@ import dis
 import enum
 import functools
 import os
+import random
+import secrets
 import sys
 import sysconfig
 import types
@@ -28,6 +30,7 @@ __all__ = ["Reachable", "reach"]
 
 _PLAIN = frozenset({bool, int, str, bytes, type(None)})
 _MOST_BYTES = 1 << 16
+_RANDOM_MODULES = (random, secrets, np.random)
 _LIBRARIES = tuple({
     os.path.realpath(path) + os.sep for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
 })  # fmt: skip
@@ -126,10 +129,23 @@ def _function(value: Any, path: str, found: Reachable) -> None:
     code = _code_of(value.__code__)
     if code.library:
         found.key.append(value)
+        for part in _wrapped(value):
+            _visit(part, path, found)
         return
     found.key.append(code)
     for name, part in _function_parts(value, code):
         _visit(part, name if name.isidentifier() else f"{path}.{name}", found)
+
+
+def _wrapped(value: types.FunctionType) -> Iterator[Any]:
+    """The functions that a library's function, a decorator's wrapper say, holds on to."""
+    for cell in value.__closure__ or ():
+        try:
+            part = cell.cell_contents
+        except ValueError:
+            continue
+        if isinstance(part, types.FunctionType | types.MethodType | functools.partial):
+            yield part
 
 
 class _Code:
@@ -168,6 +184,8 @@ def _function_parts(value: types.FunctionType, code: _Code) -> Iterator[tuple[st
     for name in code.globals:
         if name in value.__globals__:
             part = value.__globals__[name]
+            if part is np and "random" in code.attributes:
+                part = np.random
             if isinstance(part, types.ModuleType) and not _is_library_module(part):
                 yield from _module_parts(part, code.attributes)
             else:
@@ -182,13 +200,14 @@ def _module_parts(module: types.ModuleType, attributes: tuple[str, ...]) -> Iter
 
 
 def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The globals that code reads, and the attributes it mentions; those of functions inside it too."""
+    """The globals that code reads or writes, and the attributes it mentions; those of functions inside it too."""
     names: dict[str, None] = {}
     attributes: dict[str, None] = {}
     for instruction in dis.get_instructions(code):
-        if instruction.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
+        kind, _, what = instruction.opname.partition("_")
+        if kind in ("LOAD", "STORE", "DELETE") and what in ("GLOBAL", "NAME"):
             names[instruction.argval] = None
-        elif instruction.opname in ("LOAD_ATTR", "LOAD_METHOD"):
+        elif what in ("ATTR", "METHOD"):
             attributes[instruction.argval] = None
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -211,6 +230,11 @@ def _partial(value: Any, path: str, found: Reachable) -> None:
 
 
 def _identity(value: Any, path: str, found: Reachable) -> None:
+    owner = value if isinstance(value, types.ModuleType) else getattr(value, "__self__", None)
+    if owner in _RANDOM_MODULES or isinstance(owner, random.Random | np.random.RandomState | np.random.Generator):
+        raise UnsupportedError(
+            f"jit: {path} draws random numbers, which the compiled program would repeat for ever: draw outside, pass them in"
+        )
     found.key.append(value)
 
 

@@ -26,6 +26,8 @@ _generator = np.random.Generator(np.random.Philox())
 def manual_seed(seed: int) -> None:
     """Seed the generator: the draws that follow are the same after the same seed."""
     global _generator
+    if state.recorder is not None:
+        raise state.recorder.unsupported("manual_seed(): seed outside")
     with _lock:
         _generator = np.random.Generator(np.random.Philox(int(seed) % 2**64))
 

@@ -130,19 +130,32 @@ class Tensor(TensorMethods):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if history(self) is not None:
+            self._refuse_flag(value)
+        if value and self._array.dtype.kind in "biu":
+            raise NotDifferentiableError("only Tensors of floating point and complex dtype can require gradients")
         self.requires_grad_(value)
+
+    def _refuse_flag(self, value: bool) -> NoReturn:
+        advice = (
+            " If you want to use a computed variable in a subgraph that doesn't require differentiation use "
+            "var_no_grad = var.detach()."
+        )
+        raise NotDifferentiableError(
+            "you can only change requires_grad flags of leaf variables." + ("" if value else advice)
+        )
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set `requires_grad` on a leaf. Returns `self`.
 
         Raises RuntimeError for a non-leaf (to False) and for integer or bool dtypes.
         """
+        if not isinstance(requires_grad, bool):
+            kind = type(requires_grad).__name__
+            raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
         if history(self) is not None:
             if not requires_grad:
-                raise NotDifferentiableError(
-                    "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in "
-                    "a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
-                )
+                self._refuse_flag(requires_grad)
             return self
         if requires_grad:
             if self._array.dtype.kind in "biu":
@@ -174,16 +187,22 @@ class Tensor(TensorMethods):
         if value is not None:
             if not isinstance(value, Tensor):
                 raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value).__name__}")
+            if value is self:
+                raise TapegradError("can't assign Variable as its own grad")
             if value._array.shape != self._array.shape:
                 raise ShapeError(
-                    f"assigned grad has data of a different size: got {list(value._array.shape)}, expected "
-                    f"{list(self._array.shape)}"
+                    f"attempting to assign a gradient of size '{list(value._array.shape)}' to a tensor of size "
+                    f"'{list(self._array.shape)}'. Please ensure that the gradient and the tensor are the same size"
                 )
             if value._array.dtype != self._array.dtype:
                 raise TapegradError(
-                    f"assigned grad has data of a different type: got {value.dtype}, expected {self.dtype}"
+                    f"attempting to assign a gradient with dtype {value.dtype} to a tensor of dtype {self.dtype}"
                 )
         self._grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self._grad = None
 
     def backward(
         self,
@@ -215,7 +234,9 @@ class Tensor(TensorMethods):
 
     @data.setter
     def data(self, value: Tensor) -> None:
-        if not isinstance(value, Tensor) or value._array.dtype != self._array.dtype:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if value._array.dtype != self._array.dtype:
             raise TapegradError(f"Attempted to set `.data` of a {self.dtype} tensor to {value!r}: expected its dtype")
         if state.recorder is not None:
             raise state.recorder.unsupported("assignment to .data")

@@ -9,9 +9,9 @@ import numpy as np
 
 from .. import engine
 from ..dtypes import from_numpy_dtype
-from ..errors import NotDifferentiableError, ShapeError
+from ..errors import NotDifferentiableError, ShapeError, UnsupportedError
 from ..ops.common import cast_to, dtype_of
-from ..ops.creation import ones_like
+from ..ops.creation import ones_like, zeros_like
 from ..tape import TensorBase, edge_of, state, wrap
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def backward(
         engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
         return
     leaves = _leaves(edges) if inputs is None else [_leaf_input(x) for x in _listed(inputs)]
+    if inputs is not None and not leaves:
+        raise NotDifferentiableError("`inputs` argument to `backward()` cannot be empty.")
     targets = [edge_of(leaf) for leaf in leaves]
     found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
     for leaf, g in zip(leaves, _recorded(roots, seeds, leaves, found), strict=True):
@@ -93,12 +95,19 @@ def grad(
     retain_graph: bool | None = None,
     create_graph: bool = False,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of `outputs` with respect to `inputs` (leaves or not), as a tuple; no `.grad` changes.
 
-    Arguments as `backward`; an input the outputs do not depend on gives None with `allow_unused`, else RuntimeError.
+    Arguments as `backward`; an input the outputs do not depend on gives None with `allow_unused`, zeros with
+    `materialize_grads`, else RuntimeError.
     """
+    if is_grads_batched:
+        raise UnsupportedError("autograd.grad(is_grads_batched=True) is not supported: jax.vmap over a lowered tape is")
     roots, wanted = _listed(outputs), _listed(inputs)
+    if not wanted:
+        raise NotDifferentiableError("`inputs` argument to `grad()` cannot be empty.")
     for x in wanted:
         if not x._requires_grad:
             raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
@@ -110,9 +119,12 @@ def grad(
         create_graph=create_graph,
         targets=[edge_of(x) for x in wanted],
     )
-    if not allow_unused and any(g is None for g in found):
+    if materialize_grads:
+        found = [zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]
+    elif not allow_unused and any(g is None for g in found):
+        unused = next(i for i, g in enumerate(found) if g is None)
         raise NotDifferentiableError(
-            "One of the differentiated Tensors appears to not have been used in the graph. "
+            f"The differentiated Tensor at index {unused} appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         )
     return tuple(_recorded(roots, seeds, wanted, found))

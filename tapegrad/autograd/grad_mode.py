@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
+import inspect
+from collections.abc import Callable, Generator
 from types import TracebackType
+from typing import Any, TypeVar
 
 from ..tape import state
 
 __all__ = ["enable_grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def is_grad_enabled() -> bool:
@@ -15,7 +20,7 @@ def is_grad_enabled() -> bool:
     return state.grad_enabled
 
 
-class _GradMode(contextlib.ContextDecorator):
+class _GradMode:
     """Grad mode `mode` inside the block or the decorated function, and what it was afterwards."""
 
     def __init__(self, mode: bool) -> None:
@@ -31,29 +36,61 @@ class _GradMode(contextlib.ContextDecorator):
     ) -> None:
         state.grad_enabled = self._before.pop()
 
+    def __call__(self, function: F) -> F:
+        return _decorated(function, self._mode)
+
+
+def _decorated(function: F, mode: bool) -> F:
+    """`function`, run in grad mode `mode`; a generator, every step of it."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with _GradMode(mode):
+            return function(*args, **kwargs)
+
+    @functools.wraps(function)
+    def generate(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+        generator = function(*args, **kwargs)
+        step, sent = generator.send, None
+        while True:
+            with _GradMode(mode):
+                try:
+                    value = step(sent)
+                except StopIteration as stop:
+                    return stop.value
+            try:
+                step, sent = generator.send, (yield value)
+            except GeneratorExit:
+                generator.close()
+                raise
+            except BaseException as error:  # noqa: BLE001  (what is thrown in goes on to the generator)
+                step, sent = generator.throw, error
+
+    return generate if inspect.isgeneratorfunction(function) else call  # type: ignore[return-value]
+
 
 class no_grad(_GradMode):  # noqa: N801  (PyTorch's name)
-    """Record no graph: results do not require grad."""
+    """Record no graph: results do not require grad. As a decorator with or without parentheses."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        return super().__new__(cls) if function is None else _decorated(function, mode=False)
 
     def __init__(self) -> None:
         super().__init__(False)
 
-    def _recreate_cm(self) -> no_grad:
-        return no_grad()
-
 
 class enable_grad(_GradMode):  # noqa: N801  (PyTorch's name)
-    """Record a graph, also inside `no_grad`."""
+    """Record a graph, also inside `no_grad`. As a decorator with or without parentheses."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        return super().__new__(cls) if function is None else _decorated(function, mode=True)
 
     def __init__(self) -> None:
         super().__init__(True)
 
-    def _recreate_cm(self) -> enable_grad:
-        return enable_grad()
-
 
 class set_grad_enabled(_GradMode):  # noqa: N801  (PyTorch's name)
-    """Set grad mode from here on; as a context manager, until the block ends."""
+    """Set grad mode from here on; as a context manager, until the block ends; as a decorator, in the function only."""
 
     def __init__(self, mode: bool) -> None:
         super().__init__(mode)
@@ -63,6 +100,6 @@ class set_grad_enabled(_GradMode):  # noqa: N801  (PyTorch's name)
     def __enter__(self) -> None:
         """The constructor has set the mode already."""
 
-    def __call__(self, function):  # type: ignore[no-untyped-def]
+    def __call__(self, function: F) -> F:
         state.grad_enabled = self._before.pop()
-        return _GradMode(self._mode)(function)
+        return super().__call__(function)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import functools
+import random
 import threading
+from random import random as draw
 
 import numpy as np
 import pytest
@@ -304,6 +306,11 @@ def test_aliased_arguments_keep_eager_semantics_or_refuse():
         (lambda x: Doubled.apply(x), "custom autograd.Function Doubled"),
         (lambda x: x[1:], "shares memory"),
         (lambda x: (x * 2).numpy, "returning a method"),
+        (lambda x: tg.manual_seed(0) or x, "manual_seed"),
+        (lambda x: x * random.random(), "draws random numbers"),
+        (lambda x: x * np.random.rand(), "draws random numbers"),
+        (lambda x: x * draw(), "draws random numbers"),
+        (lambda x: tg.set_grad_enabled(False) and x, "outlasts the function"),
         (lambda x: x.requires_grad_(), r"requires_grad_\(\) on a tensor from outside"),
     ],
 )
@@ -342,6 +349,36 @@ def test_python_side_effects_are_refused():
         tg.jit(leak)(tg.ones(2))
     with pytest.raises(tg.UnsupportedError, match="something other than tensors' values"):
         tg.jit(count)(tg.ones(2))
+
+
+def remember(x):
+    global LAST
+    LAST = x * 2
+    return x + 1
+
+
+def test_a_global_assigned_and_never_read_is_refused():
+    with pytest.raises(tg.UnsupportedError, match="LAST is new"):
+        tg.jit(remember)(tg.ones(2))
+    del globals()["LAST"]
+
+
+def test_functions_behind_decorators_are_looked_into():
+    factor = [2.0]
+
+    @tg.no_grad()
+    def plain(x):
+        return x * factor[0]
+
+    @functools.lru_cache
+    def cached(n):
+        return n * factor[0]
+
+    fast = tg.jit(lambda x: plain(x) + cached(1))
+    assert fast(tg.ones(1)).item() == 4.0
+    factor[0] = 3.0
+    assert fast(tg.ones(1)).item() == 5.0  # the cache remembers its 2, as it does eagerly
+    assert len(fast.specialisations) == 2
 
 
 def test_a_generator_cannot_be_captured():

@@ -169,6 +169,8 @@ def _run(code: str, library: ModuleType) -> Any:
             return _see(value, library)
         except Exception as error:
             return failed(error)
+        finally:
+            library.set_grad_enabled(True)
 
 
 def failed(error: Exception) -> Failed:

@@ -40,14 +40,14 @@ a = leaf(3); y = a.view(3).permute(0).sum(); y.backward(); y.backward(); a.grad
 a = leaf(3); y = a.exp().sum(); y.backward(); y.backward()
 a = leaf(3); m = a * a; m.sum().backward(); (m * 2).sum().backward()
 a = leaf(3); m = a * 3; y = m.exp(); y.sum().backward(); (m * 2).sum().backward(); a.grad
-a = leaf(3); y = (a * a).sum(); y.backward(create_graph=True); a.grad
-a = leaf(3); y = (a ** 3).sum(); y.backward(create_graph=True); a.grad.sum().backward(); a.grad
+a = leaf(3); y = (a * a).sum(); y.backward(create_graph=True); a.grad ## unnamed
+a = leaf(3); y = (a ** 3).sum(); y.backward(create_graph=True); a.grad.sum().backward(); a.grad ## unnamed
 a = leaf(3); (a * a).sum().backward(retain_graph=None, create_graph=False, inputs=None); a.grad
 a = leaf(3); b = leaf(3, seed=1); (a * b).sum().backward(inputs=[a]); a.grad, b.grad
 a = leaf(3); b = leaf(3, seed=1); (a * b).sum().backward(inputs=a); a.grad, b.grad
 a = leaf(3); m = a * 2; m.sum().backward(inputs=[m]); a.grad ## differs: only leaves can be given; autograd.grad takes any tensor
 a = leaf(3); (a * 2).sum().backward(inputs=[])
-a = leaf(3); (a * 2).sum().backward(inputs=[t(3)])
+a = leaf(3); (a * 2).sum().backward(inputs=[t(3)]) ## class
 a = leaf(3); torch.autograd.backward([(a * 2).sum(), (a * a).sum()]); a.grad
 a = leaf(3); torch.autograd.backward((a * 2, a * a), (t(3), t(3, seed=1))); a.grad
 a = leaf(3); torch.autograd.backward([a * 2, (a * a).sum()], [t(3), None]); a.grad
@@ -67,7 +67,7 @@ a = leaf(3); b = leaf(3, seed=1); (a + b).sum().backward(); a.grad += 1; b.grad
 a = leaf(3); v = t(3); a.backward(v); v += 1; a.grad
 a = leaf(3); v = t(3); (a + 1).backward(v); a.grad += 1; v
 a = leaf(3); a.grad = t(2)
-a = leaf(3); a.grad = t(3, dtype="float32")
+a = leaf(3); a.grad = t(3, dtype="float32") ## says: attempting to assign a gradient with dtype
 a = leaf(3); a.grad = 1.0 ## class
 a = leaf(3); a.grad = a ## class
 a = leaf(3); del a.grad; a.grad
@@ -192,7 +192,7 @@ mode = torch.no_grad()
 with mode:
     with mode:
         r = torch.is_grad_enabled()
-r, torch.is_grad_enabled()
+r, torch.is_grad_enabled() ## differs: the mode before the outer block comes back
 
 try:
     with torch.no_grad():
@@ -238,13 +238,12 @@ r ## differs: inference mode is for later
 LEAVES = """
 leaf(3).is_leaf, (leaf(3) * 2).is_leaf, t(3).is_leaf, (t(3) * 2).is_leaf
 leaf(3).grad_fn, t(3).grad_fn
-(leaf(3) * 2).grad_fn.next_functions[0][0].name()
+type((leaf(3) * 2).grad_fn.next_functions[0][0]).__name__
 (leaf(3) * 2).grad_fn.next_functions
-a = leaf(3); y = a * 2 + a.sum(); [(f.name(), i) for f, i in y.grad_fn.next_functions]
+a = leaf(3); y = a * 2 + a.sum(); [(type(f).__name__, i) for f, i in y.grad_fn.next_functions]
 a = leaf(3); y = (a * 2).exp().mean(); y.grad_fn.next_functions[0][0].next_functions[0][0].next_functions[0][0].variable is a
-a = leaf(3); y = a * t(3); [None if f is None else f.name() for f, i in y.grad_fn.next_functions]
-a = leaf(3); y = t(3) / a; [None if f is None else f.name() for f, i in y.grad_fn.next_functions]
-a = leaf(3); b = leaf(3); y = torch.where(a > 0, a, b); len(y.grad_fn.next_functions)
+a = leaf(3); y = a * t(3); [type(f).__name__ for f, i in y.grad_fn.next_functions]
+a = leaf(3); y = t(3) / a; [type(f).__name__ for f, i in y.grad_fn.next_functions]
 a = leaf(3); y = a * 2; y.grad_fn is y.grad_fn, y.grad_fn == y.grad_fn, type(y.grad_fn).__name__
 str((leaf(3) * 2).grad_fn)[:13], repr((leaf(3) * 2).grad_fn).startswith("<MulBackward0 object at 0x")
 a = t(3); a.requires_grad_(), a.requires_grad
@@ -280,7 +279,7 @@ a = leaf(3); b = a > 0; b.requires_grad
 a = leaf(3); b = a.argmax(); b.requires_grad
 a = leaf(3); v, i = a.max(0); v.requires_grad, i.requires_grad
 copy.deepcopy(leaf(3))
-copy.deepcopy(leaf(3) * 2)
+copy.deepcopy(leaf(3) * 2) ## says: Only Tensors created explicitly by the user (graph leaves) support the deepcopy
 a = leaf(3); (a * 2).sum().backward(); b = copy.deepcopy(a); b.grad, b.grad is a.grad
 a = t(3); b = copy.deepcopy({"x": [a, a]}); b["x"][0] is b["x"][1]
 """
@@ -469,7 +468,7 @@ seen = []
 x = leaf(3)
 y, i = Ints.apply(x)
 y.sum().backward()
-i.requires_grad, seen, x.grad ## differs: the cotangent of an integer output is None in PyTorch's, zeros here
+i.requires_grad, seen, x.grad
 
 class Unused(torch.autograd.Function):
     @staticmethod
