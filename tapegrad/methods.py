@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .nn import functional as f
-from .ops import creation, elementwise as e, indexing, linalg, reductions as r, shaping as s
+from .ops import creation, indexing, linalg
+from .ops import elementwise as e
+from .ops import reductions as r
+from .ops import shaping as s
 from .ops.common import TensorLike, binary, inplace
-from .primitives import arithmetic
 from .primitives import arithmetic
 from .tape import TensorBase
 

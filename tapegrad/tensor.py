@@ -329,6 +329,18 @@ class Tensor(TensorMethods):
         """As int64."""
         return self.to(dtypes.int64)
 
+    def short(self) -> Tensor:
+        """As int16."""
+        return self.to(dtypes.int16)
+
+    def char(self) -> Tensor:
+        """As int8."""
+        return self.to(dtypes.int8)
+
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to(dtypes.uint8)
+
     def bool(self) -> Tensor:
         """As bool."""
         return self.to(dtypes.bool_)
@@ -373,13 +385,24 @@ class Tensor(TensorMethods):
         return bool_of(self._array.item())
 
     def __int__(self) -> Any:
-        return int_of(self.item())
+        return int_of(self._number("int64_t"))
 
     def __float__(self) -> Any:
-        return float_of(self.item())
+        return float_of(self._number("double"))
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._number("complex"))
+
+    def _number(self, wanted: str) -> Any:
+        """The one element, as a number that `wanted` (PyTorch's name of a C++ type) can hold."""
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        value = self.item()
+        if isinstance(value, complex) and wanted != "complex":
+            if value.imag:
+                raise TapegradError(f"value cannot be converted to type {wanted} without overflow")
+            return value.real
+        return value
 
     def __index__(self) -> Any:
         if self._array.dtype.kind not in "biu" or self._array.size != 1:
@@ -395,6 +418,9 @@ class Tensor(TensorMethods):
         if not self._array.ndim:
             raise TypeError("iteration over a 0-d tensor")
         return iter(shaping.unbind(self, 0))
+
+    def __reversed__(self) -> Tensor:
+        return shaping.flip(self, tuple(range(self._array.ndim)))
 
     def __contains__(self, value: Any) -> Any:
         _read(self, "in")
@@ -437,7 +463,7 @@ class Tensor(TensorMethods):
         )
 
     def __format__(self, spec: str) -> str:
-        return format(self.item() if not self._array.ndim else self, spec)
+        return object.__format__(self, spec) if self._array.ndim else format(self.item(), spec)
 
 
 bool_of: Callable[[Any], Any] = bool

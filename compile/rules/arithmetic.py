@@ -14,12 +14,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from ...primitives import arithmetic as p
-from .common import Rule, Rules, is_complex, is_float, is_half, like, widened
+from .common import Rule, Rules, is_complex, is_float, like, widened
 
 __all__ = ["RULES"]
 

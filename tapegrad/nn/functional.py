@@ -9,11 +9,12 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ShapeError, TapegradError
-from ..ops.common import broadcast_shapes, dtype_of, require_tensor, to_floating, unary
+from ..ops.common import broadcast_shapes, dtype_of, require_tensor, result_type, unary
 from ..ops.elementwise import ne, relu, sigmoid, tanh, where
 from ..ops.linalg import matmul
 from ..ops.reductions import log_softmax, mean, softmax
 from ..ops.reductions import sum as sum_
+from ..ops.support import require_dtype
 from ..primitives import analytic, losses
 from ..tape import apply, renamed
 
@@ -26,19 +27,18 @@ __all__ = [
 ]  # fmt: skip
 
 
-def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:  # noqa: A002
+def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """`log(1 + exp(beta x)) / beta`, and `x` itself where `beta x > threshold`."""
-    if require_tensor("softplus", input)._array.dtype.kind in "biu":
-        raise TapegradError(f'"softplus" not implemented for {dtype_of(input)}: expected a floating dtype')
+    _require_floating("softplus", input)
     return unary(analytic.softplus, input, beta=float(beta), threshold=float(threshold))
 
 
-def gelu(input: Tensor, approximate: str = "none") -> Tensor:  # noqa: A002
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """`x` times the standard normal distribution function of `x`, or its tanh approximation.
 
     Hendrycks and Gimpel, Gaussian Error Linear Units, arXiv:1606.08415.
     """
-    x = to_floating(require_tensor("gelu", input))
+    x = _require_floating("gelu", input)
     if approximate == "none":
         return unary(analytic.gelu, x)
     if approximate != "tanh":
@@ -47,7 +47,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:  # noqa: A002
     return renamed("GeluBackward0", 0.5 * x * (1 + tanh(inner)))
 
 
-def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:  # noqa: A002
+def _require_floating(op: str, x: Tensor) -> Tensor:
+    require_dtype(op, dtype_of(require_tensor(op, x)), dtypes.FLOATING, dtypes.FLOATING)
+    return x
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """`input @ weight.T + bias`: (*, in) and (out, in) and (out,) give (*, out)."""
     out = matmul(input, weight.t())
     return out if bias is None else out + bias
@@ -63,15 +68,16 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
     raise ValueError(f"{reduction} is not a valid value for reduction: expected 'none', 'mean' or 'sum'")
 
 
-def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:  # noqa: A002
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference, averaged over all elements."""
     broadcast_shapes([require_tensor("mse_loss", input)._array.shape, require_tensor("mse_loss", target, 2)._array.shape])
+    require_dtype("mse_loss", result_type(input, target), dtypes.FLOATING)
     difference = input - target
     return renamed("MseLossBackward0", _reduced(difference * difference, reduction))
 
 
 def nll_loss(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     *,
@@ -90,7 +96,7 @@ def nll_loss(
     Raises RuntimeError for shapes or dtypes that do not fit, IndexError for a target that is no class.
     """
     axis = 1 if require_tensor("nll_loss", input)._array.ndim > 1 else 0
-    _check_targets(input, target, axis, ignore_index)
+    _check_targets(input, target, weight, axis, ignore_index)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction: expected 'none', 'mean' or 'sum'")
     params = {"axis": axis, "ignore_index": ignore_index, "reduction": "none" if weight is not None else reduction}
@@ -103,11 +109,16 @@ def nll_loss(
     return renamed("NllLossBackward0", total / sum_(factor) if reduction == "mean" else total)
 
 
-def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) -> None:  # noqa: A002
+def _check_targets(input: Tensor, target: Tensor, weight: Tensor | None, axis: int, ignore_index: int) -> None:
     """Refuse targets that do not fit."""
     shape, wanted = require_tensor("nll_loss", input)._array.shape, require_tensor("nll_loss", target, 2)._array.shape
     if not shape:
-        raise ShapeError("nll_loss(): input must have at least one dimension")
+        raise ValueError("Expected 1 or more dimensions (got 0)")
+    if weight is not None and weight._array.shape != (shape[axis],):
+        raise ShapeError(
+            f"weight tensor should be defined either for all {shape[axis]} classes or no classes but got weight tensor of "
+            f"shape: {list(weight._array.shape)}"
+        )
     if target._array.dtype != np.int64:
         raise TapegradError(f"nll_loss(): expected target of dtype {dtypes.int64}, but got {dtype_of(target)}")
     if len(wanted) == len(shape) - 1 and axis == 1 and wanted and wanted[0] != shape[0]:
@@ -124,7 +135,7 @@ def _check_targets(input: Tensor, target: Tensor, axis: int, ignore_index: int) 
 
 
 def cross_entropy(
-    input: Tensor,  # noqa: A002
+    input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
     *,

@@ -12,8 +12,8 @@ from .. import dtypes
 from ..dtypes import dtype
 from ..errors import ShapeError
 from ..primitives.structure import cast
-from ..tape.apply import mismatch
 from ..tape import Primitive, TensorBase, apply, apply_pair, check_writable, write
+from ..tape.apply import mismatch
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

@@ -11,9 +11,9 @@ import numpy as np
 from .. import dtypes
 from ..dtypes import dtype
 from ..errors import TapegradError
-from ..primitives.structure import cast, full as full_p
+from ..primitives.structure import cast
+from ..primitives.structure import full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
-
 from .support import sizes, spelled
 
 if TYPE_CHECKING:

@@ -107,7 +107,7 @@ def _check_divisor(op: str, a: TensorLike, b: TensorLike) -> None:
             raise TapegradError("ZeroDivisionError")
 
 
-def pow(input: TensorLike, exponent: TensorLike) -> Tensor:  # noqa: A001  (PyTorch's name)
+def pow(input: TensorLike, exponent: TensorLike) -> Tensor:
     """`input ** exponent`, broadcast and promoted. Raises for integers to negative integer powers."""
     if isinstance(exponent, TensorBase) or not isinstance(input, TensorBase):
         d = result_type(input, exponent)
@@ -162,7 +162,7 @@ def square(input: Tensor) -> Tensor:
     return pow(input, 2)
 
 
-def abs(input: Tensor) -> Tensor:  # noqa: A001  (PyTorch's name)
+def abs(input: Tensor) -> Tensor:
     """The absolute value; real for complex `input`. Its derivative at 0 is 0."""
     if _is_bool(input):
         require_dtype("abs", dtypes.bool_, dtypes.INTEGRAL)
@@ -198,7 +198,7 @@ def trunc(input: Tensor) -> Tensor:
     return _rounded(arithmetic.trunc, input)
 
 
-def round(input: Tensor, *, decimals: int = 0) -> Tensor:  # noqa: A001  (PyTorch's name)
+def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number of `decimals` decimals (which may be negative), halves to even."""
     if decimals:
         scale = 10.0 ** builtins.abs(decimals)
@@ -256,7 +256,7 @@ def _both_tensors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:  # noqa: A002
+def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
     """`input` limited to [min, max], either of which may be None; the gradient passes at the bounds."""
     if min is None and max is None:
         raise TapegradError("torch.clamp: At least one of 'min' or 'max' must not be None")
@@ -306,7 +306,7 @@ def where(condition: Tensor, input: TensorLike | None = None, other: TensorLike 
 
 
 def exp(input: Tensor) -> Tensor:
-    """e to the power `input`."""
+    """E to the power `input`."""
     return unary(analytic.exp, input, floating=True)
 
 
@@ -575,10 +575,74 @@ def equal(input: Tensor, other: Tensor) -> bool:
 
 
 __all__ = [
-    "abs", "acos", "acosh", "add", "allclose", "asin", "asinh", "atan", "atan2", "atanh", "bitwise_and", "bitwise_not",
-    "bitwise_or", "bitwise_xor", "ceil", "clamp", "conj", "cos", "cosh", "div", "eq", "equal", "erf", "exp", "exp2", "expm1",
-    "floor", "floor_divide", "ge", "gt", "imag", "isclose", "isfinite", "isinf", "isnan", "le", "log", "log10", "log1p", "log2",
-    "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "maximum", "minimum", "mul", "ne", "neg", "positive", "pow",
-    "real", "reciprocal", "relu", "remainder", "round", "rsqrt", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt",
-    "square", "sub", "tan", "tanh", "trunc", "where",
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "allclose",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "bitwise_and",
+    "bitwise_not",
+    "bitwise_or",
+    "bitwise_xor",
+    "ceil",
+    "clamp",
+    "conj",
+    "cos",
+    "cosh",
+    "div",
+    "eq",
+    "equal",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "ge",
+    "gt",
+    "imag",
+    "isclose",
+    "isfinite",
+    "isinf",
+    "isnan",
+    "le",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lt",
+    "maximum",
+    "minimum",
+    "mul",
+    "ne",
+    "neg",
+    "positive",
+    "pow",
+    "real",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sgn",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "sqrt",
+    "square",
+    "sub",
+    "tan",
+    "tanh",
+    "trunc",
+    "where",
 ]  # fmt: skip

@@ -10,7 +10,8 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import TapegradError
-from ..primitives import arithmetic, comparison, indexing as p, shaping
+from ..primitives import arithmetic, comparison, shaping
+from ..primitives import indexing as p
 from ..tape import TensorBase, apply, check_writable, renamed, state, write
 from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
 from .creation import check_range, clone, tensor

@@ -36,7 +36,7 @@ def _cast_first(x: Tensor, d: Any) -> Tensor:
 
 
 @spelled
-def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:  # noqa: A001
+def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """The sum over `dim` (all dims). Ints and bools are summed as int64."""
     if require_tensor("sum", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
@@ -99,11 +99,10 @@ def _extremum(op: str, prim: Any, x: Tensor, dim: Dims, keepdim: bool) -> Tensor
 def _refuse_empty(op: str, x: Tensor, axes: tuple[int, ...], over_all: bool) -> None:
     """Nothing has no extremum."""
     if over_all and not x._array.size:
-        kind = IndexError if op.startswith("arg") else TapegradError
-        raise kind(
-            f"{op}(): Expected reduction dim to be specified for input.numel() == 0. "
-            "Specify the reduction dim with the 'dim' argument."
-        )
+        message = f"{op}(): Expected reduction dim to be specified for input.numel() == 0."
+        if op.startswith("arg"):
+            raise IndexError(message)
+        raise TapegradError(f"{message} Specify the reduction dim with the 'dim' argument.")
     for axis in axes:
         if x._array.shape[axis] == 0:
             raise IndexError(f"{op}(): Expected reduction dim {axis} to have non-zero size.")
@@ -133,9 +132,10 @@ def _with_indices(op: str, prim: Any, name: str, x: Tensor, dim: int, keepdim: b
 
 
 @spelled
-def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:  # noqa: A001
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
-    `maximum`."""
+    `maximum`.
+    """
     dim = other if dim is None else dim
     if dim is None:
         return renamed("MaxBackward1", _extremum("max", p.reduce_max, input, None, keepdim))
@@ -147,9 +147,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
 
 
 @spelled
-def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
-    `minimum`."""
+    `minimum`.
+    """
     dim = other if dim is None else dim
     if dim is None:
         return renamed("MinBackward1", _extremum("min", p.reduce_min, input, None, keepdim))
@@ -186,13 +187,13 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 @spelled
-def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether any element is non-zero."""
     return _truth_over("any", p.any_, input, dim, keepdim)
 
 
 @spelled
-def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: Dims = None, keepdim: bool = False) -> Tensor:
     """Whether all elements are non-zero."""
     return _truth_over("all", p.all_, input, dim, keepdim)
 

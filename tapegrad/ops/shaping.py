@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, renamed
-from .common import Dims, broadcast_shapes, cast_to, dtype_of, normalise_dim, normalise_dims, require_tensor, result_type
+from .common import (
+    Dims,
+    broadcast_shapes,
+    cast_to,
+    dtype_of,
+    normalise_dim,
+    normalise_dims,
+    require_tensor,
+    result_type,
+)
 from .support import sizes, spelled
 
 if TYPE_CHECKING:

@@ -19,21 +19,34 @@ from .rounding import check, spreads
 
 EVERY = pytest.mark.parametrize("sample", SAMPLES.values(), ids=[prim.name for prim in SAMPLES])
 THOROUGH = settings().max_examples > 100
-COMPILATIONS = 12
+COMPILATIONS = 14
 """How many programs per primitive a quick run compiles."""
+ROUNDS = 3
+"""How many calls of each a quick run draws, the first of them with the simplest values."""
 
 
 @functools.cache
-def few(sample):
-    """The sample, in a quick run narrowed to a few layouts that have all its dtypes."""
+def rounds(sample):
+    """The samples of which each example draws a call: in a quick run, one for each of a few layouts that together
+    have as many of the dtypes, shapes, parameters and literals as they can; in a thorough one, one for them all."""
     if THOROUGH:
-        return sample
-    groups = {}
-    for layout in random.Random(sample.prim.name).sample(sample.layouts, len(sample.layouts)):
-        dtypes = tuple(getattr(operand, "dtype", None) for operand in layout.operands)
-        groups.setdefault(dtypes, []).append(layout)
-    ranked = [(rank, str(dtypes), layout) for dtypes, group in groups.items() for rank, layout in enumerate(group)]
-    return sample.narrowed([layout for _, _, layout in sorted(ranked, key=lambda entry: entry[:2])][:COMPILATIONS])
+        return [sample]
+    left = random.Random(sample.prim.name).sample(sample.layouts, len(sample.layouts))
+    seen, chosen = set(), []
+    while left and len(chosen) < COMPILATIONS:
+        best = max(left, key=lambda layout: len(features(layout) - seen))
+        seen |= features(best)
+        chosen.append(best)
+        left.remove(best)
+    return [sample.narrowed([layout]) for layout in chosen]
+
+
+def features(layout):
+    """What a layout is a case of."""
+    found = {("parameter", name, repr(value)) for name, value in layout.params.items()}
+    for position, operand in enumerate(layout.operands):
+        found |= {(position, repr(getattr(operand, name, operand))) for name in ("dtype", "shape")}
+    return found
 
 
 def test_the_tables_are_complete():
@@ -49,10 +62,12 @@ def test_each_operand_of_a_primitive_has_a_rule_or_none():
 
 
 @EVERY
+@settings(max_examples=settings().max_examples if THOROUGH else ROUNDS)
 @given(data=st.data())
 def test_compiled_agrees_with_eager(sample, data):
-    probe = data.draw(probes(few(sample)), label="probe")
-    truth, spread = spreads(probe)
-    for how, outcome in (("eager", eager(probe)), ("compiled", compiled(probe))):
-        for name, got, true, wide in zip(probe.names, outcome.parts, truth, spread, strict=True):
-            check(f"{how} {name}", got, true, wide)
+    for each in rounds(sample):
+        probe = data.draw(probes(each), label="probe")
+        truth, spread = spreads(probe)
+        for how, outcome in (("eager", eager(probe)), ("compiled", compiled(probe))):
+            for name, got, true, wide in zip(probe.names, outcome.parts, truth, spread, strict=True):
+                check(f"{how} {name}", got, true, wide)

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, cases  # noqa: E402
+from .harness import agree, cases
 
 CASES = """
 torch.tensor(1)

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, agree_all, cases  # noqa: E402
+from .harness import agree, agree_all, cases
 
 UNARY = {  # name: the interval its argument is drawn from
     "abs": (-2, 2), "absolute": (-2, 2), "acos": (-0.9, 0.9), "acosh": (1.1, 3), "asin": (-0.9, 0.9), "asinh": (-2, 2), "atan": (-2, 2),
@@ -55,7 +55,6 @@ def test_unary_functions(name: str) -> None:
 
 
 BINARY = ["add", "sub", "mul", "div", "pow", "atan2", "maximum", "minimum", "remainder", "floor_divide", "eq", "lt", "ge", "ne", "gt", "le"]  # fmt: skip
-ROUNDED_QUOTIENT = ("remainder", "floor_divide")  # see the cases of 1.0 // 0.1 below
 SHAPES = [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((), ()), ((0, 3), (1, 3)), ((4, 1, 3), (2, 1))]
 
 
@@ -64,7 +63,7 @@ def binary_cases(name: str) -> Iterator[str]:
     if name == "floor_divide":  # PyTorch's result requires grad, and then has none to give
         pulled = "out.detach() ## class"
     for a, b in SHAPES:
-        for dtype in ("float64", "float32", *(("bfloat16",) if name not in ROUNDED_QUOTIENT else ())):
+        for dtype in ("float64", "float32", "bfloat16"):
             given = f"x = leaf(*{a}, dtype='{dtype}', low=0.5); y = leaf(*{b}, dtype='{dtype}', low=0.5, seed=1); "
             yield given + f"out = torch.{name}(x, y); " + pulled.format("x, y")
             yield given + f"out = torch.Tensor.{name}(x, y); " + pulled.format("x")
@@ -135,7 +134,7 @@ torch.tensor([1.0, -1.0, 0.0]) // 0
 torch.tensor([1.0, -1.0, 0.0]) % 0
 torch.tensor([1.0, -1.0, 0.0]) / 0
 torch.tensor([1, -1, 0]) / 0
-torch.tensor([1.0, inf, -inf]) // torch.tensor([inf, 2.0, 2.0]) ## differs: inf // 2 is inf, in PyTorch nan
+torch.tensor([1.0, inf, -inf]) // torch.tensor([inf, 2.0, 2.0])
 torch.tensor([-1.0, 1.0, 5.0]) % torch.tensor([inf, -inf, inf])
 torch.tensor([0.1 * 3, 0.3], dtype=torch.float64) // 0.1
 torch.tensor([2, 3]) ** 2
@@ -195,7 +194,7 @@ torch.tensor([1.0]) * np.bool_(True)
 np.float64(2) * torch.tensor([1.0])
 torch.ones(2) + np.ones(2) ## class
 np.ones(2) + torch.ones(2) ## differs: the array is a tensor on either side
-1.0 // torch.tensor([0.1]) ## differs: the floor of the rounded quotient, 10, where PyTorch has the exact one, 9
+1.0 // torch.tensor([0.1])
 torch.ones(2, dtype=torch.float64) * np.ones(2)
 """
 
@@ -237,7 +236,7 @@ t(4).clip(0, 1)
 t(4).clamp(torch.zeros(4, dtype=torch.float64), torch.ones(1, dtype=torch.float64))
 torch.clamp(torch.arange(5), 1, 3)
 torch.clamp(torch.arange(5), 1.5, 3)
-torch.clamp(torch.arange(5, dtype=torch.uint8), -1, 300)
+torch.clamp(torch.arange(5, dtype=torch.uint8), -1, 300) ## says: value cannot be converted to type uint8
 torch.clamp(torch.tensor([nan, 1.0]), 0, 2)
 torch.clamp(torch.tensor([3.0, 1.0]), 0, nan)
 torch.clamp(t(2, 2), torch.zeros(3), torch.zeros(3)) ## class

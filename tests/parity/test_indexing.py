@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, agree_all, cases  # noqa: E402
+from .harness import agree, agree_all, cases
 
 INDICES = """
 0

@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, agree_all, cases  # noqa: E402
+from .harness import agree, agree_all, cases
 
 DTYPES = ["bool", "uint8", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64", "complex128"]
 SEVERAL = ["sum", "mean", "amax", "amin", "any", "all", "var", "std", "logsumexp"]  # over one dim, several or all

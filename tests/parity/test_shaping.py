@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, agree_all, cases  # noqa: E402
+from .harness import agree, agree_all, cases
 
 CALLS = """
 reshape(4, 6)
