@@ -38,7 +38,7 @@ def blame(tape: Tape, values: Sequence[Any], runs: Sequence[Mapping[Var, Any]]) 
     everything = [var for step in tape.steps for var in step.outputs]
     with jax.enable_x64(True):
         computed = jax.jit(lower_flat(replace(tape, outputs=everything)))(*[np.array(v) for v in values])
-    known = {**dict(zip(tape.inputs, values, strict=True)), **dict(zip(everything, map(np.asarray, computed), strict=True))}
+    known = dict(zip([*tape.inputs, *everything], [*values, *map(np.asarray, computed)], strict=True))
     names = name_vars(tape)
     for step in tape.steps:
         for var in step.outputs:

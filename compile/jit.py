@@ -12,7 +12,8 @@ import random
 import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from types import TracebackType
+from typing import Any, NamedTuple, Self
 
 import jax
 import numpy as np
@@ -84,7 +85,7 @@ class Specialisation:
         """Run the compiled program on the tensors' values; nothing is changed."""
         values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
         with jax.enable_x64(True):
-            return self.program(*values)  # type: ignore[no-any-return]
+            return self.program(*values)
 
     def run(self, tensors: Sequence[TensorBase]) -> Any:
         """Run the program, write back what the function changes, and rebuild its result."""
@@ -134,6 +135,7 @@ class Jitted:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call the function: compiled if there is a program for this signature, else eagerly, to make one."""
         if state.recorder is not None:  # inside another recording: part of that tape
             return self._function(*args, **kwargs)
         signature = _signature(self._function, args, kwargs)
@@ -185,7 +187,7 @@ class _EagerRun:
         self.before = [_Attributes.of(t) for t in signature.tensors]
         self.modes = _modes()
 
-    def __enter__(self) -> _EagerRun:
+    def __enter__(self) -> Self:
         for t, label in zip(self.signature.tensors, self.signature.labels, strict=True):
             self.recorder.add_input(t, label)
         args, kwargs = self.call
@@ -200,7 +202,9 @@ class _EagerRun:
             state.recorder = None
         return self
 
-    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if error is not None:
             self.undo()
 
@@ -224,8 +228,9 @@ class _EagerRun:
         results = [leaf for leaf in flatten(self.result)[0] if isinstance(leaf, TensorBase)]
         written = [tensors[i] for i in specialisation.writes]
         grads = [tensors[i]._grad for i in specialisation.grads]
-        eager = [t._array for t in (*results, *written, *grads)]
-        return check(specialisation.tape, values, eager, [np.asarray(x) for x in compiled], specialisation.output_names())
+        eager = [t._array for t in (*results, *written, *grads) if t is not None]
+        names = specialisation.output_names()
+        return check(specialisation.tape, values, eager, [np.asarray(x) for x in compiled], names)
 
 
 def _modes() -> tuple[bool, dtype]:
@@ -238,7 +243,7 @@ class _Attributes(NamedTuple):
 
     grad: Any
     node: Any
-    index: int
+    output: int
     requires_grad: bool
 
     @classmethod
@@ -412,9 +417,12 @@ def jit(function: Callable[..., Any] | None = None, *, check: str | float = "fir
         check: "first" checks each new program against the eager run that recorded it; "always" checks every call,
             "never" none; a number between 0 and 1 checks the first call and that fraction of the later ones.
 
-    Raises CheckError if a program disagrees with the eager tape, and UnsupportedError for what cannot be compiled: reading
-    a tensor's value in Python, drawing random numbers, custom `Function`s, changing captured objects. Both leave every
-    tensor as it was before the call.
+    Raises CheckError if a program disagrees with the eager tape, and UnsupportedError for what cannot be compiled:
+    reading a tensor's value in Python, drawing random numbers, custom `Function`s, changing captured objects. Both
+    leave every tensor as it was before the call.
+
+    What Python does besides (printing, say) happens in the first call of a signature only. Indices and class numbers
+    are checked against their bounds then, too; a compiled program gives nan for one out of range.
     """
     if isinstance(check, str):
         if check not in CHECKS:

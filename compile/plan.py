@@ -72,7 +72,7 @@ class Planner:
                 alone.append(region)
         waiting = {region.target: region for region in alone}
         ordered = self._ordered(live, owner, waiting)
-        self._fill(ordered, live, owner, set(wanted))
+        self._fill(ordered, owner, set(wanted))
         return ordered
 
     def _fresh_region(self, step: Step) -> Region:
@@ -173,10 +173,7 @@ class Planner:
         self, action: Step | Region, inside: set[Step], owner: dict[Step, Region], waiting: dict[Step, Region]
     ) -> list[Step | Region]:
         """What must be evaluated before `action`."""
-        if isinstance(action, Region):
-            reads = action.reads | set(action.leaves)
-        else:
-            reads = set(action.vars)
+        reads = action.reads | set(action.leaves) if isinstance(action, Region) else set(action.vars)
         found: list[Step | Region] = [waiting[action]] if isinstance(action, Step) and action in waiting else []
         for var in reads:
             producer = self.producer.get(var)
@@ -186,21 +183,16 @@ class Planner:
                     found.append(before)
         return found
 
-    def _fill(
-        self, ordered: Sequence[Step | Region], live: Sequence[Step], owner: dict[Step, Region], wanted: set[Var]
-    ) -> None:
+    def _fill(self, ordered: Sequence[Step | Region], owner: dict[Step, Region], wanted: set[Var]) -> None:
         """Work out what each region exports, and plan its inside."""
-        used: dict[Region | None, set[Var]] = {None: set(wanted)}
+        used = set(wanted)
         for action in ordered:
-            if isinstance(action, Region):
-                used[None] |= action.reads | set(action.leaves)
-            else:
-                used[None].update(action.vars)
+            used |= action.reads | set(action.leaves) if isinstance(action, Region) else set(action.vars)
         for action in ordered:
             if isinstance(action, Region):
                 own = [s for s in action.steps if owner.get(s) is action]
                 made = [var for step in own for var in step.outputs]
-                action.exports = tuple(var for var in made if var in used[None])
+                action.exports = tuple(var for var in made if var in used)
                 action.actions = self.plan(action.steps, (*action.roots, *action.exports))
 
 

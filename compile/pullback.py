@@ -32,15 +32,15 @@ class CompiledBackward(Node):
     def width(self) -> int:
         return 0
 
-    def pull(self, g: Any, create_graph: bool) -> list[Any]:
+    def pull(self, g: Any, create_graph: bool) -> list[Any]:  # noqa: ARG002  (there is nothing to pull)
         raise UnsupportedError(
-            f"gradient through the result of the jitted function {self.function!r}: not supported yet. Call backward() or "
-            "autograd.grad inside the jitted function, or differentiate the function without jit."
+            f"gradient through the result of the jitted function {self.function!r}: not supported yet. Call backward() "
+            "or autograd.grad inside the jitted function, or differentiate the function without jit."
         )
 
 
 def unsupported_history(t: TensorBase, function: str, kind: str) -> TensorBase:
-    """`t`, requiring grad as the eager result does, with a node (called `kind`, as the eager one) that refuses to run."""
+    """`t`, requiring grad as the eager result does, with a node (of the eager one's `kind`) that refuses to run."""
     t._node = CompiledBackward(function, kind, t)
     t._requires_grad = True
     return t

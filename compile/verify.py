@@ -89,7 +89,8 @@ class Report:
             return
         raise CheckError(
             f"{self.name}: the compiled program disagrees with the eager tape in {bad.name}{list(bad.index)}: compiled "
-            f"{bad.compiled!r}, eager {bad.eager!r}, float64 {bad.truth!r}, tolerance {bad.tolerance:.3g}.\n{self.blame}"
+            f"{bad.compiled!r}, eager {bad.eager!r}, float64 {bad.truth!r}, tolerance {bad.tolerance:.3g}."
+            f"\n{self.blame}"
         )
 
 
@@ -125,7 +126,7 @@ def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any)
     with np.errstate(all="ignore"):
         error = np.abs(_widened(compiled) - truth)
         fraction = np.where(error == 0, 0.0, error / tolerance)
-        agreed = (compiled == eager) | ((compiled != compiled) & (eager != eager))
+        agreed = (compiled == eager) | (_is_nan(compiled) & _is_nan(eager))
         fraction = np.where(agreed, np.where(np.isfinite(fraction), np.minimum(fraction, 1.0), 0.0), fraction)
         fraction = np.where(np.isnan(fraction), np.inf, fraction)
     if not fraction.size:
@@ -138,6 +139,10 @@ def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any)
 
 
 
+
+
+def _is_nan(x: Any) -> Any:
+    return x != x  # noqa: PLR0124  (for every dtype, bfloat16 and integers too)
 
 
 def tolerances(var: Var, runs: Sequence[Any]) -> tuple[Any, Any]:
@@ -166,7 +171,7 @@ def _finfo(dtype: np.dtype[Any]) -> Any:
     if dtype.kind == "V":
         import ml_dtypes
 
-        return ml_dtypes.finfo(dtype)
+        return ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
     return np.finfo(dtype)
 
 
@@ -279,5 +284,8 @@ def _replay_backward(step: Step, env: dict[Var, Any]) -> list[Any]:
         create_graph=True,  # so that the rules run on tensors, and their primitives get noise
         allow_unused=True,
     )
-    zeros = [wrap(np.zeros(leaf.shape, _wide(leaf.dtype))) if g is None else g for g, leaf in zip(grads, leaves, strict=True)]
-    return [g if out.requires_grad else _leaf(g._array, False) for g, out in zip(zeros, step.outputs, strict=True)]
+    found = []
+    for g, out in zip(grads, step.outputs, strict=True):
+        array = np.zeros(out.shape, _wide(out.dtype)) if g is None else g._array
+        found.append(g if g is not None and out.requires_grad else _leaf(array, False))
+    return found

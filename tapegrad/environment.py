@@ -17,7 +17,7 @@ import secrets
 import sys
 import sysconfig
 import types
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -32,7 +32,7 @@ _PLAIN = frozenset({bool, int, str, bytes, type(None)})
 _MOST_BYTES = 1 << 16
 _RANDOM_MODULES = (random, secrets, np.random)
 _LIBRARIES = tuple({
-    os.path.realpath(path) + os.sep for name, path in sysconfig.get_paths().items() if name in ("stdlib", "purelib", "platlib")
+    os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")
 })  # fmt: skip
 _HERE = os.path.dirname(os.path.realpath(__file__)) + os.sep
 _COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os.sep  # in a checkout
@@ -46,7 +46,7 @@ class Reachable:
     def __init__(self) -> None:
         self.tensors: list[TensorBase] = []
         self.paths: list[str] = []
-        self.key: list[Hashable] = []
+        self.key: list[Any] = []
         self.seen: dict[int, int] = {}
 
     def visit(self, value: Any, path: str) -> None:
@@ -233,7 +233,8 @@ def _identity(value: Any, path: str, found: Reachable) -> None:
     owner = value if isinstance(value, types.ModuleType) else getattr(value, "__self__", None)
     if owner in _RANDOM_MODULES or isinstance(owner, random.Random | np.random.RandomState | np.random.Generator):
         raise UnsupportedError(
-            f"jit: {path} draws random numbers, which the compiled program would repeat for ever: draw outside, pass them in"
+            f"jit: {path} draws random numbers, which the compiled program would repeat for ever: draw outside, "
+            "pass them in"
         )
     found.key.append(value)
 

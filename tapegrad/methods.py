@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorMethods"]
 
+P = ParamSpec("P")
+
 _OPERANDS = (TensorBase, float, int, complex, np.generic)  # what operators take on the other side
 
 
@@ -29,6 +32,26 @@ def _foreign(op: Callable[..., Tensor], a: Any, b: Any) -> Any:
     if isinstance(a, np.ndarray):
         return op(creation.tensor(a), b)
     return op(a, creation.tensor(b)) if isinstance(b, np.ndarray) else NotImplemented
+
+
+def _in_place(op: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Tensor, P], Tensor]:
+    """The method that overwrites its tensor with `op` of it."""
+
+    @functools.wraps(op)
+    def method(self: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+        return inplace(self, op, *args, **kwargs)
+
+    return method
+
+
+def _in_place_operator(op: Callable[..., Tensor]) -> Callable[[Tensor, TensorLike], Tensor]:
+    """The augmented assignment that overwrites its tensor with `op` of it and the other side."""
+
+    @functools.wraps(op)
+    def operator(self: Tensor, other: TensorLike) -> Tensor:
+        return inplace(self, op, other) if isinstance(other, _OPERANDS) else NotImplemented
+
+    return operator
 
 
 class TensorMethods(TensorBase):
@@ -57,7 +80,11 @@ class TensorMethods(TensorBase):
         return binary(arithmetic.mul, self, other) if isinstance(other, _OPERANDS) else _foreign(e.mul, self, other)
 
     def __truediv__(self, other: TensorLike) -> Tensor:
-        return binary(arithmetic.div, self, other, floating=True) if isinstance(other, _OPERANDS) else _foreign(e.div, self, other)
+        return (
+            binary(arithmetic.div, self, other, floating=True)
+            if isinstance(other, _OPERANDS)
+            else _foreign(e.div, self, other)
+        )
 
     def __rtruediv__(self, other: TensorLike) -> Tensor:
         return e.div(other, self) if isinstance(other, _OPERANDS) else _foreign(e.div, other, self)
@@ -81,7 +108,7 @@ class TensorMethods(TensorBase):
         return e.pow(other, self) if isinstance(other, _OPERANDS) else _foreign(e.pow, other, self)
 
     def __matmul__(self, other: Tensor) -> Tensor:
-        return linalg.matmul(self, other) if isinstance(other, TensorBase) else _foreign(linalg.matmul, self, other)
+        return _foreign(linalg.matmul, self, other) if not isinstance(other, TensorBase) else linalg.matmul(self, other)  # type: ignore[arg-type]
 
     def __rmatmul__(self, other: Any) -> Tensor:
         return _foreign(linalg.matmul, other, self)
@@ -105,6 +132,9 @@ class TensorMethods(TensorBase):
     def __ne__(self, other: TensorLike) -> Tensor:  # type: ignore[override]
         return e.ne(self, other) if isinstance(other, _OPERANDS) else _foreign(e.ne, self, other)
 
+    def __hash__(self) -> int:
+        return id(self)
+
     def __lt__(self, other: TensorLike) -> Tensor:
         return e.lt(self, other) if isinstance(other, _OPERANDS) else _foreign(e.lt, self, other)
 
@@ -120,7 +150,7 @@ class TensorMethods(TensorBase):
     def __invert__(self) -> Tensor:
         if self._array.dtype.kind not in "biu":
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
-        return e.bitwise_not(self)
+        return e.bitwise_not(self)  # type: ignore[arg-type]
 
     __neg__ = e.neg
     __pos__ = e.positive
@@ -133,119 +163,46 @@ class TensorMethods(TensorBase):
 
     # In-place operators and methods
 
-    def __iadd__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.add, other) if isinstance(other, _OPERANDS) else NotImplemented
+    __iadd__ = _in_place_operator(e.add)
+    __isub__ = _in_place_operator(e.sub)
+    __imul__ = _in_place_operator(e.mul)
+    __itruediv__ = _in_place_operator(e.div)
+    __ifloordiv__ = _in_place_operator(e.floor_divide)
+    __imod__ = _in_place_operator(e.remainder)
+    __ipow__ = _in_place_operator(e.pow)
+    __iand__ = _in_place_operator(e.bitwise_and)
+    __ior__ = _in_place_operator(e.bitwise_or)
+    __ixor__ = _in_place_operator(e.bitwise_xor)
 
-    def __isub__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.sub, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __imul__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.mul, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __itruediv__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.div, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __ifloordiv__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.floor_divide, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __imod__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.remainder, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __ipow__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.pow, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __iand__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.bitwise_and, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __ior__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.bitwise_or, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def __ixor__(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.bitwise_xor, other) if isinstance(other, _OPERANDS) else NotImplemented
-
-    def add_(self, other: TensorLike, *, alpha: complex = 1) -> Tensor:
-        return inplace(self, e.add, other, alpha=alpha)
-
-    def sub_(self, other: TensorLike, *, alpha: complex = 1) -> Tensor:
-        return inplace(self, e.sub, other, alpha=alpha)
-
-    def mul_(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.mul, other)
-
-    def pow_(self, exponent: TensorLike) -> Tensor:
-        return inplace(self, e.pow, exponent)
-
-    def remainder_(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.remainder, other)
-
-    def floor_divide_(self, other: TensorLike) -> Tensor:
-        return inplace(self, e.floor_divide, other)
-
-    def div_(self, other: TensorLike, *, rounding_mode: str | None = None) -> Tensor:
-        return inplace(self, e.div, other, rounding_mode=rounding_mode)
-
-    def clamp_(self, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
-        return inplace(self, e.clamp, min, max)
-
-    def masked_fill_(self, mask: Tensor, value: Any) -> Tensor:
-        return inplace(self, indexing.masked_fill, mask, value)
-
-    def abs_(self) -> Tensor:
-        return inplace(self, e.abs)
-
-    def neg_(self) -> Tensor:
-        return inplace(self, e.neg)
-
-    def exp_(self) -> Tensor:
-        return inplace(self, e.exp)
-
-    def log_(self) -> Tensor:
-        return inplace(self, e.log)
-
-    def sqrt_(self) -> Tensor:
-        return inplace(self, e.sqrt)
-
-    def rsqrt_(self) -> Tensor:
-        return inplace(self, e.rsqrt)
-
-    def reciprocal_(self) -> Tensor:
-        return inplace(self, e.reciprocal)
-
-    def sin_(self) -> Tensor:
-        return inplace(self, e.sin)
-
-    def cos_(self) -> Tensor:
-        return inplace(self, e.cos)
-
-    def tanh_(self) -> Tensor:
-        return inplace(self, e.tanh)
-
-    def sigmoid_(self) -> Tensor:
-        return inplace(self, e.sigmoid)
-
-    def relu_(self) -> Tensor:
-        return inplace(self, e.relu)
-
-    def floor_(self) -> Tensor:
-        return inplace(self, e.floor)
-
-    def ceil_(self) -> Tensor:
-        return inplace(self, e.ceil)
-
-    def round_(self) -> Tensor:
-        return inplace(self, e.round)
-
-    def trunc_(self) -> Tensor:
-        return inplace(self, e.trunc)
-
-    def square_(self) -> Tensor:
-        return inplace(self, e.square)
-
-    def zero_(self) -> Tensor:
-        return indexing.fill_(self, 0)
-
+    add_ = _in_place(e.add)
+    sub_ = _in_place(e.sub)
+    mul_ = _in_place(e.mul)
+    div_ = _in_place(e.div)
+    pow_ = _in_place(e.pow)
+    remainder_ = _in_place(e.remainder)
+    floor_divide_ = _in_place(e.floor_divide)
+    clamp_ = _in_place(e.clamp)
+    abs_ = _in_place(e.abs)
+    neg_ = _in_place(e.neg)
+    exp_ = _in_place(e.exp)
+    log_ = _in_place(e.log)
+    sqrt_ = _in_place(e.sqrt)
+    rsqrt_ = _in_place(e.rsqrt)
+    reciprocal_ = _in_place(e.reciprocal)
+    square_ = _in_place(e.square)
+    sin_ = _in_place(e.sin)
+    cos_ = _in_place(e.cos)
+    tanh_ = _in_place(e.tanh)
+    sigmoid_ = _in_place(e.sigmoid)
+    relu_ = _in_place(e.relu)
+    floor_ = _in_place(e.floor)
+    ceil_ = _in_place(e.ceil)
+    round_ = _in_place(e.round)
+    trunc_ = _in_place(e.trunc)
+    masked_fill_ = _in_place(indexing.masked_fill)
     copy_ = indexing.copy_
     fill_ = indexing.fill_
+    zero_ = indexing.zero_
 
     # Element-wise
 
@@ -365,16 +322,11 @@ class TensorMethods(TensorBase):
     broadcast_to = s.broadcast_to
 
     def split(self, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
-        return s.split(self, split_size, dim)
+        return s.split(self, split_size, dim)  # type: ignore[arg-type]
 
-    def reshape_as(self, other: Tensor) -> Tensor:
-        return s.reshape(self, other._array.shape)
-
-    def view_as(self, other: Tensor) -> Tensor:
-        return s.view(self, other._array.shape)
-
-    def expand_as(self, other: Tensor) -> Tensor:
-        return s.expand(self, other._array.shape)
+    reshape_as = s.reshape_as
+    view_as = s.view_as
+    expand_as = s.expand_as
 
     # Indexing, products, copies
 

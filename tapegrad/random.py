@@ -79,7 +79,13 @@ def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> A
 
 
 def randint(
-    low: Any = 0, high: Any = None, size: Any = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    low: Any = 0,
+    high: Any = None,
+    size: Any = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """Uniform integers from [low, high), or [0, low) as `randint(high, size)`. int64 unless `dtype` is given."""
     if size is None:
@@ -95,7 +101,7 @@ def randint(
 
 def randperm(n: int, *, dtype: Any = None, device: Any = None) -> Tensor:
     """The integers from 0 to n - 1 in random order."""
-    return _drawn("randperm", (n,), dtype, device, False, lambda g, shape: g.permutation(n), dtypes.int64)
+    return _drawn("randperm", (n,), dtype, device, False, lambda g, _: g.permutation(n), dtypes.int64)
 
 
 def _like(x: Tensor, d: Any) -> Any:
@@ -115,7 +121,13 @@ def randn_like(input: Tensor, *, dtype: Any = None, device: Any = None, requires
 
 
 def randint_like(
-    input: Tensor, low: int, high: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """`randint` in the shape and dtype of `input`."""
     low, high = (0, low) if high is None else (low, high)

@@ -14,6 +14,7 @@ from .errors import NotDifferentiableError, ShapeError, TapegradError
 from .methods import TensorMethods
 from .ops import creation, elementwise, shaping
 from .ops.common import cast_to
+from .ops.support import reads_value
 from .printing import format_tensor
 from .storage import Storage
 from .tape import Node, alias, exposed, history, set_tensor_type, state, storage_of, writable
@@ -37,12 +38,6 @@ class Size(tuple[int, ...]):
         return int(np.prod(self, dtype=np.int64))
 
 
-def _read(t: Tensor, what: str) -> None:
-    """A value goes into Python: tell the recorder, which may have to refuse."""
-    if state.recorder is not None:
-        state.recorder.reads_value(what)
-
-
 class Tensor(TensorMethods):
     """An array with a place in a graph, as `torch.Tensor`.
 
@@ -51,7 +46,7 @@ class Tensor(TensorMethods):
 
     __slots__ = ()
 
-    def __new__(cls, data: Any = (), **kwargs: Any) -> Tensor:
+    def __new__(cls, data: Any = (), **kwargs: Any) -> Any:
         """As `tapegrad.tensor` in the default dtype."""
         return creation.tensor(data, dtype=dtypes.get_default_dtype(), **kwargs)
 
@@ -83,7 +78,9 @@ class Tensor(TensorMethods):
             return self.shape
         if not -self._array.ndim <= dim < self._array.ndim:
             bound = max(self._array.ndim, 1)
-            raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})")
+            raise IndexError(
+                f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {dim})"
+            )
         return self._array.shape[dim]
 
     def dim(self) -> int:
@@ -150,7 +147,7 @@ class Tensor(TensorMethods):
 
         Raises RuntimeError for a non-leaf (to False) and for integer or bool dtypes.
         """
-        if not isinstance(requires_grad, bool):
+        if type(requires_grad) is not bool:
             kind = type(requires_grad).__name__
             raise TypeError(f"requires_grad_(): argument 'requires_grad' (position 1) must be bool, not {kind}")
         if history(self) is not None:
@@ -264,7 +261,9 @@ class Tensor(TensorMethods):
     def mT(self) -> Tensor:  # noqa: N802
         """The last two dims swapped, as a view."""
         if self._array.ndim < 2:
-            raise ShapeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {self._array.ndim}-D tensor.")
+            raise ShapeError(
+                f"tensor.mT is only supported on matrices or batches of matrices. Got {self._array.ndim}-D tensor."
+            )
         return shaping.transpose(self, -2, -1)
 
     @property
@@ -349,7 +348,7 @@ class Tensor(TensorMethods):
 
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
-        _read(self, "item()")
+        reads_value("item()")
         if self._array.size != 1:
             raise TapegradError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
         value = self._array.reshape(()).item()
@@ -357,13 +356,13 @@ class Tensor(TensorMethods):
 
     def tolist(self) -> Any:
         """The values as nested lists of Python numbers (a number for a 0-d tensor)."""
-        _read(self, "tolist()")
+        reads_value("tolist()")
         array = self._array
         return (array.astype(np.float32) if array.dtype.kind == "V" else array).tolist()
 
     def numpy(self) -> NDArray[Any]:
         """The values as a NumPy array on the same memory. Raises RuntimeError if it requires grad: detach first."""
-        _read(self, "numpy()")
+        reads_value("numpy()")
         if self.requires_grad:
             raise NotDifferentiableError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
@@ -378,7 +377,7 @@ class Tensor(TensorMethods):
         return array.copy() if copy else array
 
     def __bool__(self) -> Any:
-        _read(self, "bool()")
+        reads_value("bool()")
         if self._array.size != 1:
             count = "no values" if not self._array.size else "more than one value"
             raise TapegradError(f"Boolean value of Tensor with {count} is ambiguous")
@@ -423,15 +422,12 @@ class Tensor(TensorMethods):
         return shaping.flip(self, tuple(range(self._array.ndim)))
 
     def __contains__(self, value: Any) -> Any:
-        _read(self, "in")
+        reads_value("in")
         if not isinstance(value, Tensor | int | float | complex | np.generic):
             raise TapegradError(
                 f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
             )
         return bool_of((self == value)._array.any())
-
-    def __hash__(self) -> Any:
-        return id(self)
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("a Tensor cannot be pickled: save its .numpy() instead (loading a pickle can run any code)")
@@ -439,7 +435,8 @@ class Tensor(TensorMethods):
     def __deepcopy__(self, memo: dict[Any, Any]) -> Tensor:
         if not self.is_leaf:
             raise TapegradError(
-                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the "
+                "moment."
             )
         copy = creation.tensor(self.detach(), dtype=self.dtype, requires_grad=self._requires_grad)
         copy._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
@@ -450,7 +447,7 @@ class Tensor(TensorMethods):
         return self.__deepcopy__({})
 
     def __repr__(self) -> str:
-        _read(self, "repr()")
+        reads_value("repr()")
         node = history(self)
         d = self.dtype
         usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool_, dtypes.default_complex_dtype())

@@ -68,4 +68,6 @@ def check_error(example: doctest.Example, got: str | Exception) -> None:
     assert isinstance(got, getattr(builtins, kind)), f"{example.source}gave {got!r}, expected {kind}: {message}"
     begin, dots, _ = message.partition("...")
     shown = str(got)
-    assert shown.startswith(begin) if dots else shown == message, f"{example.source}said {shown!r}, expected {message!r}"
+    assert shown.startswith(begin) if dots else shown == message, (
+        f"{example.source}said {shown!r}, expected {message!r}"
+    )

@@ -134,7 +134,7 @@ def _recorded(
     roots: Sequence[TensorBase], seeds: Sequence[TensorBase], wanted: Sequence[TensorBase], found: Sequence[Any]
 ) -> list[Any]:
     """The gradients as tensors of their own memory; told to the recorder as one step."""
-    grads = [
+    grads: list[Any] = [
         None if g is None else g if isinstance(g, TensorBase) else wrap(np.array(g))
         for g in found
     ]  # fmt: skip

@@ -49,9 +49,11 @@ class FunctionCtx(Node):
         self.sequence = next_sequence()
 
     def width(self) -> int:
+        """How many arguments there were."""
         return self._width
 
     def positions(self) -> tuple[int, ...]:
+        """Which argument each edge belongs to."""
         return tuple(self._positions)
 
     def save_for_backward(self, *tensors: Tensor | None) -> None:
@@ -98,9 +100,11 @@ class FunctionCtx(Node):
         return out
 
     def release(self) -> None:
+        """Forget the saved tensors."""
         self._saved = None
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
+        """One cotangent per edge, from the user's `backward`."""
         grads = self._function.backward(self, *self._cotangents(g))
         grads = grads if isinstance(grads, tuple) else (grads,)
         given = len(self.needs_input_grad)

@@ -73,6 +73,7 @@ class no_grad(_GradMode):  # noqa: N801  (PyTorch's name)
     """Record no graph: results do not require grad. As a decorator with or without parentheses."""
 
     def __new__(cls, function: Any = None) -> Any:
+        """A grad mode; or `function` decorated, without parentheses."""
         return super().__new__(cls) if function is None else _decorated(function, mode=False)
 
     def __init__(self) -> None:
@@ -83,6 +84,7 @@ class enable_grad(_GradMode):  # noqa: N801  (PyTorch's name)
     """Record a graph, also inside `no_grad`. As a decorator with or without parentheses."""
 
     def __new__(cls, function: Any = None) -> Any:
+        """A grad mode; or `function` decorated, without parentheses."""
         return super().__new__(cls) if function is None else _decorated(function, mode=True)
 
     def __init__(self) -> None:
@@ -101,5 +103,6 @@ class set_grad_enabled(_GradMode):  # noqa: N801  (PyTorch's name)
         """The constructor has set the mode already."""
 
     def __call__(self, function: F) -> F:
+        """`function` decorated; the mode outside is what it was before."""
         state.grad_enabled = self._before.pop()
         return super().__call__(function)

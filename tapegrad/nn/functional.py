@@ -70,7 +70,9 @@ def _reduced(loss: Tensor, reduction: str) -> Tensor:
 
 def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """The squared difference, averaged over all elements."""
-    broadcast_shapes([require_tensor("mse_loss", input)._array.shape, require_tensor("mse_loss", target, 2)._array.shape])
+    broadcast_shapes(
+        [require_tensor("mse_loss", input)._array.shape, require_tensor("mse_loss", target, 2)._array.shape]
+    )
     require_dtype("mse_loss", result_type(input, target), dtypes.FLOATING)
     difference = input - target
     return renamed("MseLossBackward0", _reduced(difference * difference, reduction))
@@ -116,8 +118,8 @@ def _check_targets(input: Tensor, target: Tensor, weight: Tensor | None, axis: i
         raise ValueError("Expected 1 or more dimensions (got 0)")
     if weight is not None and weight._array.shape != (shape[axis],):
         raise ShapeError(
-            f"weight tensor should be defined either for all {shape[axis]} classes or no classes but got weight tensor of "
-            f"shape: {list(weight._array.shape)}"
+            f"weight tensor should be defined either for all {shape[axis]} classes or no classes but got weight "
+            f"tensor of shape: {list(weight._array.shape)}"
         )
     if target._array.dtype != np.int64:
         raise TapegradError(f"nll_loss(): expected target of dtype {dtypes.int64}, but got {dtype_of(target)}")
@@ -125,7 +127,7 @@ def _check_targets(input: Tensor, target: Tensor, weight: Tensor | None, axis: i
         raise ValueError(f"Expected input batch_size ({shape[0]}) to match target batch_size ({wanted[0]}).")
     if wanted != (*shape[:axis], *shape[axis + 1 :]):
         raise ShapeError(
-            f"nll_loss(): expected target of shape {list((*shape[:axis], *shape[axis + 1 :]))} for input of shape "
+            f"nll_loss(): expected target of shape {[*shape[:axis], *shape[axis + 1 :]]} for input of shape "
             f"{list(shape)}, got {list(wanted)}"
         )
     values = target._array
@@ -151,7 +153,10 @@ def cross_entropy(
     if not 0.0 <= label_smoothing <= 1.0:
         raise TapegradError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     logs = log_softmax(input, axis)
-    if require_tensor("cross_entropy", target, 2)._array.shape == input._array.shape and target._array.dtype.kind not in "biu":
+    if (
+        require_tensor("cross_entropy", target, 2)._array.shape == input._array.shape
+        and target._array.dtype.kind not in "biu"
+    ):
         return _soft_cross_entropy(logs, target, axis, weight, reduction, label_smoothing)
     if label_smoothing:
         return _smoothed_cross_entropy(logs, target, axis, weight, ignore_index, reduction, label_smoothing)

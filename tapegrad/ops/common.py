@@ -152,7 +152,9 @@ def normalise_dim(op: str, dim: Any, ndim: int) -> int:
         raise TypeError(f"{op}(): argument 'dim' must be int, not {type(dim).__name__}") from None
     bound = max(ndim, 1)
     if not -bound <= index < bound:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {index})")
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-bound}, {bound - 1}], but got {index})"
+        )
     return index % bound
 
 

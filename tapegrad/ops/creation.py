@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye", "from_numpy", "full", "full_like", "linspace", "new_leaf",
+    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye",
+    "from_numpy", "full", "full_like", "linspace", "new_leaf",
     "ones", "ones_like", "require_differentiable", "shape_of", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -39,9 +40,12 @@ def check_device(device: Device) -> None:
         return
     known = ("cuda", "mps", "xla", "xpu", "meta", "hpu", "tpu", "cpu")
     if name not in known or (index and not index.isdigit()):
-        raise TapegradError(f"Expected one of {', '.join(sorted(known))} device type at start of device string: {device}")
+        raise TapegradError(
+            f"Expected one of {', '.join(sorted(known))} device type at start of device string: {device}"
+        )
     raise TapegradError(
-        f"tapegrad's eager tensors live on the CPU, got device {str(device)!r}: compile with tapegrad.jit to run elsewhere"
+        f"tapegrad's eager tensors live on the CPU, got device {str(device)!r}: "
+        "compile with tapegrad.jit to run elsewhere"
     )
 
 
@@ -142,7 +146,11 @@ def _holds_tensor(data: Any) -> bool:
 def _dtypes_in(data: Any) -> list[dtype]:
     if isinstance(data, TensorBase):
         return [dtypes.from_numpy_dtype(data._array.dtype)]
-    return [d for item in data for d in _dtypes_in(item)] if isinstance(data, list | tuple) else [dtypes.scalar_dtype(data)]
+    return (
+        [d for item in data for d in _dtypes_in(item)]
+        if isinstance(data, list | tuple)
+        else [dtypes.scalar_dtype(data)]
+    )
 
 
 def _unwrap(data: Any) -> Any:
@@ -199,9 +207,7 @@ def shape_of(op: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _filled(
-    shape: tuple[int, ...], value: complex, d: dtype, device: Device, requires_grad: bool
-) -> Tensor:
+def _filled(shape: tuple[int, ...], value: complex, d: dtype, device: Device, requires_grad: bool) -> Tensor:
     check_device(device)
     if requires_grad and d.category < dtypes.FLOATING:
         raise TapegradError(_NO_GRADIENT)
@@ -327,4 +333,3 @@ def eye(
 def clone(input: Tensor) -> Tensor:
     """A copy with memory of its own, through which gradients flow to `input`."""
     return renamed("CloneBackward0", apply(cast, (input,), {"dtype": input._array.dtype}))
-

@@ -36,7 +36,7 @@ def _scaled(input: TensorLike, other: TensorLike, alpha: complex) -> TensorLike:
         raise TapegradError("For non-complex input tensors, argument alpha must not be a complex number.")
     if not isinstance(other, TensorBase):
         return other * alpha if d is not dtypes.bool_ else bool(other and alpha)
-    return mul(cast_to(other, d), bool(alpha) if d is dtypes.bool_ else alpha)
+    return mul(cast_to(other, d), bool(alpha) if d is dtypes.bool_ else alpha)  # type: ignore[arg-type]
 
 
 def sub(input: TensorLike, other: TensorLike, *, alpha: complex = 1) -> Tensor:
@@ -270,7 +270,9 @@ def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None =
     low = _extreme(input, lowest=True) if min is None else found.pop(0)
     high = _extreme(input, lowest=False) if max is None else found.pop(0)
     out = apply(arithmetic.clip, (input, low, high))
-    return renamed("ClampBackward0" if isinstance(min, TensorBase) or isinstance(max, TensorBase) else "ClampBackward1", out)
+    return renamed(
+        "ClampBackward0" if isinstance(min, TensorBase) or isinstance(max, TensorBase) else "ClampBackward1", out
+    )
 
 
 def _extreme(x: Tensor, *, lowest: bool) -> Any:
@@ -293,7 +295,8 @@ def where(condition: Tensor, input: TensorLike | None = None, other: TensorLike 
     if require_tensor("where", condition)._array.dtype.kind != "b":
         if condition._array.dtype.name != "uint8":
             raise TapegradError(
-                f"where expected condition to be a boolean tensor, but got a tensor with dtype {dtype_of(condition).scalar_type}"
+                "where expected condition to be a boolean tensor, but got a tensor with dtype "
+                f"{dtype_of(condition).scalar_type}"
             )
         condition = cast_to(condition, dtypes.bool_)
     input, other = promote("where", input, other)
@@ -541,9 +544,7 @@ def isfinite(input: Tensor) -> Tensor:
     return unary(comparison.isfinite, input)
 
 
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> Tensor:
+def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
     """Whether `abs(input - other) <= atol + rtol * abs(other)`; two nans are close only if `equal_nan`."""
     input, other = _both_tensors("isclose", input, other)
     if input._array.dtype != other._array.dtype:
@@ -559,9 +560,7 @@ def isclose(
     return bitwise_or(close, bitwise_and(isfinite(error), le(error, add(abs(mul(other, rtol)), atol))))
 
 
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False
-) -> bool:
+def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether `isclose` holds everywhere, as a Python bool."""
     reads_value("allclose()")
     return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())

@@ -21,7 +21,19 @@ from .support import spelled
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero", "setitem", "take"]
+__all__ = [
+    "copy_",
+    "fill_",
+    "gather",
+    "getitem",
+    "index_select",
+    "masked_fill",
+    "masked_select",
+    "nonzero",
+    "setitem",
+    "take",
+    "zero_",
+]
 
 Item = Any
 
@@ -91,8 +103,8 @@ def _items(index: Any, ndim: int) -> list[Item]:
     if used > ndim:
         if not ndim and len(items) == 1 and isinstance(items[0], int):
             raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to convert a "
-                "0-dim tensor to a number"
+                "invalid index of a 0-dim tensor. Use `tensor.item()` in Python or `tensor.item<T>()` in C++ to "
+                "convert a 0-dim tensor to a number"
             )
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
     fill = [slice(None)] * (ndim - used)
@@ -112,7 +124,7 @@ def _item(item: Any) -> Item:
     if isinstance(item, bool | np.bool_):
         return tensor(bool(item))
     if isinstance(item, TensorBase):
-        return _index_tensor(item)
+        return _index_tensor(item)  # type: ignore[arg-type]
     if isinstance(item, np.ndarray | Sequence) and not isinstance(item, str):
         return _item(tensor(item) if len(item) else tensor([], dtype=dtypes.int64))
     try:
@@ -150,11 +162,11 @@ def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[A
             basic.append(None)
             out_dim += 1
         elif isinstance(item, TensorBase) and item._array.dtype.kind == "b" and not item._array.ndim:
-            advanced[out_dim] = nonzero(reshape(item, 1), as_tuple=True)[0]  # all of x or nothing, along a new dim
+            advanced[out_dim] = nonzero(item, as_tuple=True)[0]  # all of x or nothing, along a new dim
             basic.append(None)
             out_dim += 1
         elif isinstance(item, TensorBase):
-            for part in _as_positions(item, shape, dim):
+            for part in _as_positions(item, shape, dim):  # type: ignore[arg-type]
                 advanced[out_dim] = part
                 basic.append(slice(None))
                 dim, out_dim = dim + 1, out_dim + 1
@@ -263,8 +275,8 @@ def _trimmed(value: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
         fits = False
     if not fits:
         raise TapegradError(
-            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing result of "
-            f"shape {list(shape)}"
+            f"shape mismatch: value tensor of shape {list(value._array.shape)} cannot be broadcast to indexing "
+            f"result of shape {list(shape)}"
         )
     return shape
 
@@ -299,6 +311,11 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
 
 
+def zero_(x: Tensor) -> Tensor:
+    """Overwrite `x` with zeros. Returns `x`."""
+    return fill_(x, 0)
+
+
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The positions of the non-zero elements: an (n, ndim) int64 tensor, or one tensor per dim."""
     if state.recorder is not None:
@@ -318,7 +335,7 @@ def _fresh(array: np.ndarray[Any, Any]) -> Tensor:
 
 @spelled
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on: `index` (int64) may be shorter than `input` in other dims."""
+    """`out[i][j] = input[index[i][j]][j]` for dim 0, and so on; `index` may be shorter than `input` in other dims."""
     axis = normalise_dim("gather", dim, require_tensor("gather", input)._array.ndim)
     if require_tensor("gather", index, 3)._array.dtype.name not in ("int32", "int64"):
         raise TapegradError("gather(): Expected dtype int32/int64 for index")
@@ -335,8 +352,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     for i, (have, want) in enumerate(zip(input._array.shape, positions.shape, strict=True)):
         if i != axis and want > have:
             raise TapegradError(
-                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than self "
-                f"{list(input._array.shape)} apart from dimension {axis}"
+                f"Size does not match at dimension {i} expected index {list(positions.shape)} to be no larger than "
+                f"self {list(input._array.shape)} apart from dimension {axis}"
             )
         cut.append(slice(None) if i == axis or want == have else slice(0, want, 1))
     whole = all(item == slice(None) for item in cut)

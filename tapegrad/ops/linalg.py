@@ -29,7 +29,10 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         require_tensor("matmul", other, 2)
     m, n = input._array, other._array
     if m.dtype is not n.dtype and m.dtype != n.dtype:
-        raise TapegradError(f"expected m1 and m2 to have the same dtype, but got: {dtype_of(input).scalar_type} != {dtype_of(other).scalar_type}")
+        raise TapegradError(
+            "expected m1 and m2 to have the same dtype, but got: "
+            f"{dtype_of(input).scalar_type} != {dtype_of(other).scalar_type}"
+        )
     if m.dtype.kind == "b":
         require_dtype("matmul", dtypes.bool_, dtypes.INTEGRAL)
     if m.ndim == 2 and n.ndim == 2:
@@ -55,7 +58,8 @@ def _mismatch(a: tuple[int, ...], b: tuple[int, ...]) -> str:
     rows, columns = (1, a[0]) if len(a) == 1 else a[-2:]
     if len(a) > 2 and len(b) > 2:
         return (
-            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {columns}] but got: [{b[0]}, {b[-2]}]."
+            f"Expected size for first two dimensions of batch2 tensor to be: [{a[0]}, {columns}] "
+            f"but got: [{b[0]}, {b[-2]}]."
         )
     return f"mat1 and mat2 shapes cannot be multiplied ({rows}x{columns} and {b[-2]}x{b[-1]})"
 
@@ -106,7 +110,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of equally many matrices."""
     if input._array.ndim == mat2._array.ndim == 3 and input._array.shape[0] != mat2._array.shape[0]:
         raise ShapeError(
-            f"Expected size for first two dimensions of batch2 tensor to be: [{input._array.shape[0]}, {input._array.shape[2]}] "
-            f"but got: [{mat2._array.shape[0]}, {mat2._array.shape[1]}]."
+            "Expected size for first two dimensions of batch2 tensor to be: "
+            f"[{input._array.shape[0]}, {input._array.shape[2]}] but got: {list(mat2._array.shape[:2])}."
         )
     return _exactly("bmm", (3, 3), input, mat2)

@@ -220,7 +220,12 @@ def _spread(op: str, prim: Any, x: Tensor, dim: Any, unbiased: Any, correction: 
 
 @spelled
 def var(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
     """The variance over `dim`: squared deviations divided by their number less `correction` (1)."""
     return _spread("var", p.var, input, dim, unbiased, correction, keepdim)
@@ -228,7 +233,12 @@ def var(
 
 @spelled
 def std(
-    input: Tensor, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
 ) -> Tensor:
     """The square root of `var`; its derivative where it is 0 is taken to be 0."""
     return _spread("std", p.std, input, dim, unbiased, correction, keepdim)
@@ -280,5 +290,3 @@ def logsumexp(input: Tensor, dim: Dims, keepdim: bool = False) -> Tensor:
         raise TypeError("logsumexp(): argument 'dim' (position 2) must be tuple of ints, not NoneType")
     axes = normalise_dims("logsumexp", dim, input._array.ndim)
     return apply(p.logsumexp, (input,), {"axes": axes, "keepdims": keepdim})
-
-

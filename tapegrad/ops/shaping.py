@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "cat", "chunk", "concat", "expand", "flatten", "flip", "movedim", "narrow",
-    "permute", "ravel", "reshape", "select", "split", "squeeze", "stack", "swapaxes", "t", "transpose", "unbind",
-    "unsqueeze", "view",
+    "broadcast_tensors", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "flatten", "flip", "movedim", "narrow",
+    "permute", "ravel", "reshape", "reshape_as", "select", "split", "squeeze", "stack", "swapaxes", "t", "transpose", "unbind",
+    "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
@@ -84,6 +84,16 @@ def _viewable(array: Any, shape: tuple[int, ...]) -> bool:
     return bool(reshaped.base is owner)
 
 
+def reshape_as(input: Tensor, other: Tensor) -> Tensor:
+    """`input` in the shape of `other`."""
+    return reshape(input, other._array.shape)
+
+
+def view_as(input: Tensor, other: Tensor) -> Tensor:
+    """A view of `input` in the shape of `other`."""
+    return view(input, other._array.shape)
+
+
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dims `start_dim` to `end_dim` made one."""
     shape = require_tensor("flatten", input)._array.shape
@@ -92,7 +102,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(input, 1)
     if start > end:
         raise ShapeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    return input if start == end else reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    return (
+        input
+        if start == end
+        else reshape(input, (*shape[:start], math.prod(shape[start : end + 1]), *shape[end + 1 :]))
+    )
 
 
 def ravel(input: Tensor) -> Tensor:
@@ -162,8 +176,8 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     lead = len(wanted) - len(have)
     if lead < 0:
         raise ShapeError(
-            f"expand(torch.{dtype_of(input).scalar_type}Tensor{{{list(have)}}}, size={list(wanted)}): the number of sizes provided ({len(wanted)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+            f"expand(torch.{dtype_of(input).scalar_type}Tensor{{{list(have)}}}, size={list(wanted)}): "
+            f"the number of sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
         )
     full = list(wanted)
     for i, n in reversed(list(enumerate(have))):
@@ -171,13 +185,20 @@ def expand(input: Tensor, *size: Any) -> Tensor:
             full[lead + i] = n
         elif n not in (1, full[lead + i]):
             raise ShapeError(
-                f"The expanded size of the tensor ({full[lead + i]}) must match the existing size ({n}) at non-singleton "
-                f"dimension {lead + i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(have)}"
+                f"The expanded size of the tensor ({full[lead + i]}) must match the existing size ({n}) at "
+                f"non-singleton dimension {lead + i}.  Target sizes: {list(wanted)}.  Tensor sizes: {list(have)}"
             )
     for i, n in enumerate(full):
         if n < 0:
-            raise ShapeError(f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}")
+            raise ShapeError(
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing dimension {i}"
+            )
     return apply(p.broadcast_to, (input,), {"shape": tuple(full)})
+
+
+def expand_as(input: Tensor, other: Tensor) -> Tensor:
+    """`input` expanded to the shape of `other`."""
+    return expand(input, other._array.shape)
 
 
 def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
@@ -283,8 +304,8 @@ def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int =
         lengths = list(split_size_or_sections)
         if sum(lengths) != n or min(lengths, default=0) < 0:
             raise ShapeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension {axis}), "
-                f"but got split_sizes={lengths}"
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size at dimension "
+                f"{axis}), but got split_sizes={lengths}"
             )
     starts = [sum(lengths[:i]) for i in range(len(lengths))]
     pieces = [_cut(input, axis, slice(start, start + length)) for start, length in zip(starts, lengths, strict=True)]

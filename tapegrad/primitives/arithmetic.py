@@ -173,5 +173,5 @@ relu = Primitive(
 )
 
 conj = Primitive("conj", np.conjugate, elementwise=True, a=lambda g: g.conjugate())
-real = Primitive("real", lambda a: np.real(a).copy(), node_name="RealBackward0", a=lambda g, in_dtype: cast(g, dtype=in_dtype))
-imag = Primitive("imag", lambda a: np.imag(a).copy(), node_name="ImagBackward0", a=lambda g, in_dtype: cast(g, dtype=in_dtype) * 1j)
+real = Primitive("real", lambda a: np.real(a).copy(), a=lambda g, in_dtype: cast(g, dtype=in_dtype))
+imag = Primitive("imag", lambda a: np.imag(a).copy(), a=lambda g, in_dtype: cast(g, dtype=in_dtype) * 1j)

@@ -40,7 +40,7 @@ def _count(shape: tuple[int, ...], axes: Axes) -> int:
 
 
 
-_add_reduce = np.add.reduce
+_add_reduce: Any = np.add.reduce
 
 
 def _reduce_sum(a: Any, *, axes: Axes, keepdims: bool) -> Any:
@@ -76,7 +76,7 @@ def _share_of_ties(g: Any, a: Any, out: Any, axes: Axes) -> Any:
     return where(hit, spread(g, shape, axes) / count, 0.0)
 
 
-def _extremum(ufunc: np.ufunc) -> Callable[..., Any]:
+def _extremum(ufunc: Any) -> Callable[..., Any]:
     return lambda a, *, axes, keepdims: ufunc.reduce(a, axis=axes, keepdims=keepdims)
 
 

@@ -118,7 +118,9 @@ def mismatch(shapes: Sequence[tuple[int, ...]]) -> str:
             m, n = first[-dim], other[-dim]
             if m != n and 1 not in (m, n):
                 where = max(len(first), len(other)) - dim
-                return f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {where}"
+                return (
+                    f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {where}"
+                )
     return f"shapes {[list(s) for s in shapes]} cannot be broadcast together"
 
 

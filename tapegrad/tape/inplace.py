@@ -26,8 +26,10 @@ __all__ = ["check_writable", "rederive", "write"]
 def check_writable(t: TensorBase) -> None:
     """Raise InPlaceError if autograd forbids writing to `t` in place, before anything is computed."""
     history(t)
-    if t._array.size and 0 in t._array.strides and any(
-        n > 1 and stride == 0 for n, stride in zip(t._array.shape, t._array.strides, strict=True)
+    if (
+        t._array.size
+        and 0 in t._array.strides
+        and any(n > 1 and stride == 0 for n, stride in zip(t._array.shape, t._array.strides, strict=True))
     ):
         raise InPlaceError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "

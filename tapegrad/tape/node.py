@@ -115,8 +115,8 @@ class Node:
         array = value._array if isinstance(value, TensorBase) else value
         return InPlaceError(
             "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"a {array.dtype.name} tensor of shape {list(array.shape)}, saved for {self.name()}, is at version {found}; "
-            f"expected version {expected} instead. Hint: write to a clone(), or use the out-of-place operation."
+            f"a {array.dtype.name} tensor of shape {list(array.shape)}, saved for {self.name()}, is at version {found};"
+            f" expected version {expected} instead. Hint: write to a clone(), or use the out-of-place operation."
         )
 
     def _with_history(self, value: Any, slot: int) -> TensorBase:
@@ -127,7 +127,7 @@ class Node:
         edge: Edge = (None, 0)
         if position in self.plan.positions:
             edge = self.edge(self.plan.positions.index(position))
-        return value if edge_of(value) == edge else attached(value._array, value._storage, edge)  # type: ignore[no-any-return]
+        return value if edge_of(value) == edge else attached(value._array, value._storage, edge)
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         """One cotangent per edge, from the rules."""

@@ -97,6 +97,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __call__(self, *operands: Any, **params: Any) -> Any:
+        """Apply to arrays, or to tensors with recording."""
         for operand in operands:
             if isinstance(operand, TensorBase):
                 from .apply import apply  # apply builds on primitives; on bare arrays it is not needed

@@ -32,7 +32,8 @@ class Var:
         self.label = label
 
     def __repr__(self) -> str:
-        return f"Var({self.label or ''}{self.dtype}[{', '.join(map(str, self.shape))}])"
+        name = f"{self.label}: " if self.label else ""
+        return f"Var({name}{self.dtype}[{', '.join(map(str, self.shape))}])"
 
 
 @dataclass(frozen=True, slots=True)

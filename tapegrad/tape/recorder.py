@@ -168,8 +168,6 @@ class Recorder:
     def read(self, t: TensorBase) -> Var:
         """The present value of `t`, derived anew if its memory or its base changed."""
         entry = self._entries.get(id(t))
-        if id(t) in self._inputs:
-            self._read.add(self._inputs[id(t)])
         if entry is None:
             entry = self._entries[id(t)] = self._enter(t)
         elif entry.base is not None:
@@ -180,6 +178,8 @@ class Recorder:
             memory = self._memory.get(t._storage.memory)
             if memory is not None and memory.count != entry.seen:
                 self._refresh(entry, memory)
+        if id(t) in self._inputs:
+            self._read.add(self._inputs[id(t)])
         return entry.var
 
     def _base_of(self, t: TensorBase) -> TensorBase:
@@ -203,8 +203,8 @@ class Recorder:
                 raise self.unsupported("a tensor captured after a view of it was written to")
         if self.strict:
             raise self.unsupported(
-                f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the function's "
-                "closure, globals or object: pass it as an argument"
+                f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the function's"
+                " closure, globals or object: pass it as an argument"
             )
         self.add_input(t, self.labels.get(id(t)))
         return self._entries[id(t)]

@@ -3,7 +3,6 @@
 Ratios are between contenders that took turns in one process, on one thread each.
 """
 
-import datetime
 import importlib.util
 import platform
 import sys
@@ -122,7 +121,7 @@ def linear_in_length(step_of_length):
 def main():
     torch = torch_or_none()
     versions = f"tapegrad {tg.__version__}, NumPy {np.__version__}, JAX {jax.__version__}"
-    print(f"{datetime.date.today()}  {platform.machine()}, Python {platform.python_version()}, {versions}", end="")
+    print(f"{time.strftime('%Y-%m-%d')}  {platform.machine()}, Python {platform.python_version()}, {versions}", end="")
     print(f", PyTorch {torch.__version__}\n" if torch else "  (PyTorch is not installed)\n")
 
     contenders = {"tapegrad": five_ops(tg)} | ({"PyTorch": five_ops(torch)} if torch else {})

@@ -308,7 +308,7 @@ def test_aliased_arguments_keep_eager_semantics_or_refuse():
         (lambda x: (x * 2).numpy, "returning a method"),
         (lambda x: tg.manual_seed(0) or x, "manual_seed"),
         (lambda x: x * random.random(), "draws random numbers"),
-        (lambda x: x * np.random.rand(), "draws random numbers"),
+        (lambda x: x * np.random.rand(), "draws random numbers"),  # noqa: NPY002  (what users write)
         (lambda x: x * draw(), "draws random numbers"),
         (lambda x: tg.set_grad_enabled(False) and x, "outlasts the function"),
         (lambda x: x.requires_grad_(), r"requires_grad_\(\) on a tensor from outside"),

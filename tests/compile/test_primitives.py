@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +20,7 @@ from .rounding import check, spreads
 
 EVERY = pytest.mark.parametrize("sample", SAMPLES.values(), ids=[prim.name for prim in SAMPLES])
 THOROUGH = settings().max_examples > 100
-COMPILATIONS = 14
+COMPILATIONS = 16
 """How many programs per primitive a quick run compiles."""
 ROUNDS = 3
 """How many calls of each a quick run draws, the first of them with the simplest values."""
@@ -46,7 +47,9 @@ def features(layout):
     found = {("parameter", name, repr(value)) for name, value in layout.params.items()}
     for position, operand in enumerate(layout.operands):
         found |= {(position, repr(getattr(operand, name, operand))) for name in ("dtype", "shape")}
-    return found
+    dtypes = [getattr(value, "dtype", value) for value in (*layout.operands, *layout.params.values())]
+    kinds = [d.kind.replace("V", "f").replace("u", "i") for d in dtypes if isinstance(d, np.dtype)]
+    return {*found, ("kinds", *kinds)}
 
 
 def test_the_tables_are_complete():

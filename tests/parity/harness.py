@@ -30,7 +30,7 @@ import torch as pytorch
 
 import tapegrad
 
-__all__ = ["Difference", "Failed", "agree", "agree_all", "cases", "failed"]
+__all__ = ["DifferenceError", "Failed", "agree", "agree_all", "cases", "failed"]
 
 # Relative and absolute: a few roundings of numbers around one.
 TOLERANCES = {
@@ -38,7 +38,7 @@ TOLERANCES = {
 }  # fmt: skip
 
 
-class Difference(AssertionError):
+class DifferenceError(AssertionError):
     """The libraries disagree."""
 
 
@@ -116,33 +116,33 @@ class Scope(dict[str, Any]):
 
 
 def agree(case: str) -> None:
-    """Run `case` on both libraries. Raises Difference unless what is visible is the same."""
+    """Run `case` on both libraries. Raises DifferenceError unless what is visible is the same."""
     code, _, trailer = case.partition(" ## ")
     notes = [note.strip() for note in trailer.split("|")] if trailer else []
     reason = next((note for note in notes if note.startswith("differs:")), None)
     try:
         expected, got = _run(code, pytorch), _run(code, tapegrad)
         _compare(expected, got, notes, "result")
-    except Difference as difference:
+    except DifferenceError as difference:
         if reason is None:
-            raise Difference(f"{code}\n{difference}") from _cause(locals().get("got"))
+            raise DifferenceError(f"{code}\n{difference}") from _cause(locals().get("got"))
         return
     if reason is not None:
-        raise Difference(f"{code}\nnoted as different ({reason}), but the libraries agree")
+        raise DifferenceError(f"{code}\nnoted as different ({reason}), but the libraries agree")
 
 
 def agree_all(many: Iterable[str]) -> None:
-    """Run every case. Raises one Difference that tells of all that differ."""
+    """Run every case. Raises one DifferenceError that tells of all that differ."""
     differences = []
     count = 0
     for case in many:
         count += 1
         try:
             agree(case)
-        except Difference as difference:
+        except DifferenceError as difference:
             differences.append(str(difference))
     if differences:
-        raise Difference("\n\n".join([f"{len(differences)} of {count} cases differ:", *differences]))
+        raise DifferenceError("\n\n".join([f"{len(differences)} of {count} cases differ:", *differences]))
 
 
 def cases(text: str, blocks: bool = False) -> list[str]:
@@ -221,38 +221,42 @@ def _compare(expected: Any, got: Any, notes: list[str], where: str) -> None:
         for i, (a, b) in enumerate(zip(expected, got, strict=True)):
             _compare(a, b, notes, f"{where}[{i}]")
     elif isinstance(expected, float) and isinstance(got, float):
-        if not (expected == got or (math.isnan(expected) and math.isnan(got)) or math.isclose(expected, got, rel_tol=1e-6)):
-            raise Difference(f"{where}: {expected} in PyTorch, {got} in tapegrad")
+        if not (
+            expected == got or (math.isnan(expected) and math.isnan(got)) or math.isclose(expected, got, rel_tol=1e-6)
+        ):
+            raise DifferenceError(f"{where}: {expected} in PyTorch, {got} in tapegrad")
     elif type(expected) is not type(got) or expected != got:
-        raise Difference(f"{where}: {expected!r} in PyTorch, {got!r} in tapegrad")
+        raise DifferenceError(f"{where}: {expected!r} in PyTorch, {got!r} in tapegrad")
 
 
 def _compare_errors(expected: Any, got: Any, notes: list[str], where: str) -> None:
     if not (isinstance(got, Failed) and isinstance(expected, Failed) and isinstance(got.error, expected.kind)):
-        raise Difference(f"{where}:\nPyTorch:  {expected}\ntapegrad: {got}")
+        raise DifferenceError(f"{where}:\nPyTorch:  {expected}\ntapegrad: {got}")
     if "class" in notes:
         return
     phrase = next((note.removeprefix("says: ") for note in notes if note.startswith("says: ")), None)
     if phrase is not None:
         missing = [name for name, e in (("PyTorch", expected), ("tapegrad", got)) if phrase not in e.message]
         if missing:
-            raise Difference(f"{where}: {phrase!r} is not said by {missing}: {expected.message!r}, {got.message!r}")
+            raise DifferenceError(
+                f"{where}: {phrase!r} is not said by {missing}: {expected.message!r}, {got.message!r}"
+            )
     elif expected.message.strip() != got.message.strip():
-        raise Difference(f"{where}: messages differ\nPyTorch:  {expected.message}\ntapegrad: {got.message}")
+        raise DifferenceError(f"{where}: messages differ\nPyTorch:  {expected.message}\ntapegrad: {got.message}")
 
 
 def _compare_tensors(expected: Seen, got: Seen, notes: list[str], where: str) -> None:
     for name in ("dtype", "shape", "requires_grad", "is_leaf", *(() if "unnamed" in notes else ("node",))):
         a, b = getattr(expected, name), getattr(got, name)
         if a != b:
-            raise Difference(f"{where}: {name} is {a} in PyTorch, {b} in tapegrad\n{expected}\n{got}")
+            raise DifferenceError(f"{where}: {name} is {a} in PyTorch, {b} in tapegrad\n{expected}\n{got}")
     if np.array_equal(expected.values, got.values, equal_nan=expected.values.dtype.kind in "fc"):
-        signs_agree = not expected.values.dtype.kind == "f" or np.array_equal(
+        signs_agree = expected.values.dtype.kind != "f" or np.array_equal(
             np.signbit(expected.values)[expected.values == 0], np.signbit(got.values)[got.values == 0]
         )
         if "unnamed" not in notes and signs_agree and expected.text != got.text:
-            raise Difference(f"{where}: texts differ\n{expected.text}\n{got.text}")
+            raise DifferenceError(f"{where}: texts differ\n{expected.text}\n{got.text}")
         return
     tolerance = TOLERANCES.get(expected.dtype, 0.0) * (10 if "loose" in notes else 1)
     if not np.allclose(got.values, expected.values, rtol=tolerance, atol=tolerance, equal_nan=True):
-        raise Difference(f"{where}: values differ\n{expected}\n{got}")
+        raise DifferenceError(f"{where}: values differ\n{expected}\n{got}")

@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import agree, cases  # noqa: E402
+from .harness import agree, cases
 
 CASES = """
 torch.tensor(3).item(), torch.tensor(2.5).item(), torch.tensor(True).item(), torch.tensor(1 + 2j).item()

@@ -55,7 +55,15 @@ def test_unary_functions(name: str) -> None:
 
 
 BINARY = ["add", "sub", "mul", "div", "pow", "atan2", "maximum", "minimum", "remainder", "floor_divide", "eq", "lt", "ge", "ne", "gt", "le"]  # fmt: skip
-SHAPES = [((2, 3), (2, 3)), ((2, 3), (3,)), ((2, 1), (1, 3)), ((), (2,)), ((), ()), ((0, 3), (1, 3)), ((4, 1, 3), (2, 1))]
+SHAPES = [
+    ((2, 3), (2, 3)),
+    ((2, 3), (3,)),
+    ((2, 1), (1, 3)),
+    ((), (2,)),
+    ((), ()),
+    ((0, 3), (1, 3)),
+    ((4, 1, 3), (2, 1)),
+]
 
 
 def binary_cases(name: str) -> Iterator[str]:
@@ -72,7 +80,14 @@ def binary_cases(name: str) -> Iterator[str]:
     for scalar in ("2", "2.5", "-1", "0", "True", "2j"):
         yield f"x = leaf(3, low=0.5); out = torch.{name}(x, {scalar}); " + pulled.format("x")
         yield f"torch.{name}(t(3, dtype='int64', low=1), {scalar}) ## class"
-    for arguments in ("t(2), 'a'", "t(2), None", "t(2)", "t(2), t(3)", "t(2, 3), t(3, 2)", "input=t(2), other=t(2, seed=1)"):
+    for arguments in (
+        "t(2), 'a'",
+        "t(2), None",
+        "t(2)",
+        "t(2), t(3)",
+        "t(2, 3), t(3, 2)",
+        "input=t(2), other=t(2, seed=1)",
+    ):
         yield f"torch.{name}({arguments}) ## class"
     yield f"torch.{name}(t(2, 3), t(3, 2))"
 

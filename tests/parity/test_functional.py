@@ -105,7 +105,9 @@ def class_targets() -> Iterator[str]:
     for shape, target in {
         (4, 3): "[0, 2, 1, 2]", (3,): "1", (2, 3, 2): "[[0, 1], [2, 2]]", (2, 3, 2, 1): "[[[0], [1]], [[2], [0]]]",
     }.items():  # fmt: skip
-        options = itertools.product(["", ", weight=w"], ["", ", ignore_index=2", ", ignore_index=-1"], ["mean", "sum", "none"])
+        options = itertools.product(
+            ["", ", weight=w"], ["", ", ignore_index=2", ", ignore_index=-1"], ["mean", "sum", "none"]
+        )
         for weight, ignore, reduction in options:
             given = f"x = leaf(*{shape}); w = t(3, low=0.5, seed=3); y = torch.tensor({target}); "
             wanted = f"x, y{weight}{ignore}, reduction='{reduction}'"
@@ -117,7 +119,9 @@ def class_targets() -> Iterator[str]:
 def probability_targets() -> Iterator[str]:
     for shape in ((4, 3), (3,), (2, 3, 2)):
         axis = 1 if len(shape) > 1 else 0
-        for weight, reduction, smoothing in itertools.product(["", ", weight=w"], ["mean", "sum", "none"], ["0.0", "0.2"]):
+        for weight, reduction, smoothing in itertools.product(
+            ["", ", weight=w"], ["mean", "sum", "none"], ["0.0", "0.2"]
+        ):
             given = f"x = leaf(*{shape}); w = t(3, low=0.5, seed=3); y = t(*{shape}, seed=4).softmax({axis}); "
             wanted = f"x, y{weight}, reduction='{reduction}', label_smoothing={smoothing}"
             yield given + f"pull(F.cross_entropy({wanted}), x) ## unnamed"

@@ -147,7 +147,12 @@ def writing() -> Iterator[str]:
         yield f"a = leaf(4, 3, 5); x = a * a; y = x[1:]; x[{index}] = 7; pull((x, y * y), a) ## {note}"
 
 
-REPEATED = ("torch.tensor([0, -1, 0])", "torch.tensor([[0, 1], [3, 3]])", "torch.tensor([0, 0, 0])", "torch.tensor([0, 0]), torch.tensor([1, 1])")
+REPEATED = (
+    "torch.tensor([0, -1, 0])",
+    "torch.tensor([[0, 1], [3, 3]])",
+    "torch.tensor([0, 0, 0])",
+    "torch.tensor([0, 0]), torch.tensor([1, 1])",
+)
 
 
 def test_reading() -> None:

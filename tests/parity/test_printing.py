@@ -27,9 +27,7 @@ SHAPES = st.one_of(
     st.sampled_from([(1001,), (2000, 1), (1, 1500), (34, 35), (7, 6, 30), (5, 7, 6, 8), (3, 3, 120)]),
 )
 SPECIALS = np.array([0.0, -0.0, np.inf, -np.inf, np.nan])
-LIMITS = np.array(
-    [5e-324, 5e-5, 9.9999e-5, 1e-4, 0.99999, 1.0, 1000.0, 1001.0, 65504.0, 99999999.5, 1e8, 1.0001e8]
-)
+LIMITS = np.array([5e-324, 5e-5, 9.9999e-5, 1e-4, 0.99999, 1.0, 1000.0, 1001.0, 65504.0, 99999999.5, 1e8, 1.0001e8])
 
 # How `size` float64 values of one character are drawn.
 KINDS: dict[str, Callable[[np.random.Generator, int], Array]] = {
@@ -139,7 +137,5 @@ def test_prints_as_torch(array: Array, gradient: str) -> None:
 
 @settings(deadline=None)
 @given(arrays(), OPTIONS, GRADIENTS, st.sampled_from(["float32", "float64", "float16", "bfloat16"]))
-def test_prints_as_torch_under_any_options(
-    array: Array, options: dict[str, Any], gradient: str, default: str
-) -> None:
+def test_prints_as_torch_under_any_options(array: Array, options: dict[str, Any], gradient: str, default: str) -> None:
     check(array, options, gradient=gradient, default=default)

@@ -13,7 +13,7 @@ import tapegrad
 
 torch = pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
-from .harness import Difference, Failed, failed  # noqa: E402
+from .harness import DifferenceError, Failed, failed  # noqa: E402
 
 DTYPES = [
     "bool", "uint8", "int8", "int16", "int32", "int64", "float16", "bfloat16", "float32", "float64", "complex64",
@@ -104,11 +104,15 @@ def test_result_types(name: str) -> None:
             warnings.simplefilter("ignore")
             expected = outcome(torch, op, a, b)
         got = outcome(tapegrad, op, a, b)
-        agree = isinstance(got.error, expected.kind) if isinstance(expected, Failed) and isinstance(got, Failed) else expected == got
+        agree = (
+            isinstance(got.error, expected.kind)
+            if isinstance(expected, Failed) and isinstance(got, Failed)
+            else expected == got
+        )
         if not agree and not unlike(name, a, b, expected):
             differences.append(f"{name} of {a} and {b}: PyTorch {expected}, tapegrad {got}")
     if differences:
-        raise Difference("\n".join([f"{len(differences)} differ", *differences]))
+        raise DifferenceError("\n".join([f"{len(differences)} differ", *differences]))
 
 
 def test_promote_types_and_can_cast() -> None:

@@ -28,44 +28,60 @@ def joined(*arguments: str) -> str:
     return ", ".join(argument for argument in arguments if argument)
 
 
-def reduction_cases(name: str) -> Iterator[str]:
-    group = "several" if name in SEVERAL else "single" if name in SINGLE else "keeping"
-    for dim in DIMS[group]:
-        if (name, dim) in UNLIKE:
-            continue
-        for keep in KEEP if group != "keeping" and dim else [""]:  # PyTorch takes keepdim with dim only
+WITHOUT_GRADIENT = ("any", "all", "argmax", "argmin")
+SPECIAL = ["1.0, nan, 3.0", "inf, 1.0, -inf", "-inf, -inf", "inf, inf", "0.0, -0.0", "3.0, 3.0, 1.0, 3.0"]
+
+
+def dims_of(name: str) -> list[str]:
+    return DIMS["several" if name in SEVERAL else "single" if name in SINGLE else "keeping"]
+
+
+def keeps_of(name: str, dim: str) -> list[str]:
+    return KEEP if name not in KEEPING and dim else [""]  # PyTorch takes keepdim with dim only
+
+
+def spellings(name: str) -> Iterator[str]:
+    """The dims in every form, as a function and as a method."""
+    for dim in dims_of(name):
+        for keep in keeps_of(name, dim) if (name, dim) not in UNLIKE else []:
             call = joined("x", dim, keep)
             note = "class | unnamed" if "None" in dim else "class"  # PyTorch tells an explicit None from none
             yield f"x = leaf(2, 3, 4); torch.{name}({call}) ## {note}"
             yield f"x = leaf(2, 3, 4); x.{name}({joined(dim, keep)}) ## {note}"
-            if name not in ("any", "all", "argmax", "argmin"):
+            if name not in WITHOUT_GRADIENT:
                 yield f"x = leaf(2, 3, 4); pull(torch.{name}({call}), x) ## {note}"
-    for dtype in DTYPES:
-        for dim in DIMS[group][:2]:
-            yield f"torch.{name}({joined(f't(2, 3, dtype={dtype!r})', dim)}) ## class"
-            if "float" in dtype and name not in ("any", "all", "argmax", "argmin"):
-                yield f"x = leaf(2, 3, dtype={dtype!r}); pull(torch.{name}({joined('x', dim)}), x) ## class | loose"
-    for shape in ((), (1,), (0,), (2, 0), (0, 2), (1, 1)):
-        for dim in [*DIMS[group][:2], "-1"]:
-            for keep in KEEP[:2] if group != "keeping" and dim else [""]:
-                yield f"torch.{name}({joined(f't(*{shape})', dim, keep)}) ## class"
-                if name not in ("any", "all", "argmax", "argmin"):
-                    yield f"x = leaf(*{shape}); pull(torch.{name}({joined('x', dim, keep)}), x) ## class"
-    yield f"torch.{name}(3{', 0' if group == 'keeping' else ''}) ## class"
+    yield f"torch.{name}(3{', 0' if name in KEEPING else ''}) ## class"
     yield f"torch.{name}(input=t(2, 3), dim=1) ## class"
+
+
+def dtypes(name: str) -> Iterator[str]:
+    for dtype in DTYPES:
+        for dim in dims_of(name)[:2]:
+            yield f"torch.{name}({joined(f't(2, 3, dtype={dtype!r})', dim)}) ## class"
+            if "float" in dtype and name not in WITHOUT_GRADIENT:
+                yield f"x = leaf(2, 3, dtype={dtype!r}); pull(torch.{name}({joined('x', dim)}), x) ## class | loose"
     if name in ("sum", "mean", "prod", *KEEPING):
         for dtype in ("float64", "float32", "int64", "bfloat16", "bool", "complex64"):
             yield f"torch.{name}(t(2, 3, dtype='float32'), dim=1, dtype=torch.{dtype}) ## class"
             yield f"torch.{name}(t(2, 3, dtype='int32'), 1, dtype=torch.{dtype}) ## class"
         yield f"x = leaf(2, 3, dtype='float32'); pull(torch.{name}(x, 1, dtype=torch.float64), x) ## unnamed"
-    for special in ("[1.0, nan, 3.0]", "[inf, 1.0, -inf]", "[-inf, -inf]", "[inf, inf]", "[0.0, -0.0]", "[3.0, 3.0, 1.0, 3.0]"):
-        yield f"torch.{name}(torch.tensor({special}, dtype=torch.float64), 0) ## class"
-        yield f"torch.tensor({special}).{name}(-1) ## class"
+
+
+def shapes_and_values(name: str) -> Iterator[str]:
+    for shape in ((), (1,), (0,), (2, 0), (0, 2), (1, 1)):
+        for dim in [*dims_of(name)[:2], "-1"]:
+            for keep in keeps_of(name, dim)[:2]:
+                yield f"torch.{name}({joined(f't(*{shape})', dim, keep)}) ## class"
+                if name not in WITHOUT_GRADIENT:
+                    yield f"x = leaf(*{shape}); pull(torch.{name}({joined('x', dim, keep)}), x) ## class"
+    for values in SPECIAL:
+        yield f"torch.{name}(torch.tensor([{values}], dtype=torch.float64), 0) ## class"
+        yield f"torch.tensor([{values}]).{name}(-1) ## class"
 
 
 @pytest.mark.parametrize("name", [*SEVERAL, *SINGLE, *KEEPING])
 def test_reductions(name: str) -> None:
-    agree_all(reduction_cases(name))
+    agree_all([*spellings(name), *dtypes(name), *shapes_and_values(name)])
 
 
 FORMS = """

@@ -273,7 +273,23 @@ def test_functions_and_shared_memory(case: str) -> None:
     agree(case)
 
 
-SHAPES = [(), (3,), (2,), (0,), (2, 3), (3, 2), (3, 4), (0, 3), (3, 0), (5, 2, 3), (5, 3, 4), (1, 3, 4), (4, 1, 3, 2), (5, 2, 4), (0, 3, 2)]
+SHAPES = [
+    (),
+    (3,),
+    (2,),
+    (0,),
+    (2, 3),
+    (3, 2),
+    (3, 4),
+    (0, 3),
+    (3, 0),
+    (5, 2, 3),
+    (5, 3, 4),
+    (1, 3, 4),
+    (4, 1, 3, 2),
+    (5, 2, 4),
+    (0, 3, 2),
+]
 
 
 def matmul_cases() -> Iterator[str]:
@@ -282,7 +298,12 @@ def matmul_cases() -> Iterator[str]:
             given = f"x = leaf(*{a}); y = leaf(*{b}, seed=1); "
             note = "class | unnamed" if max(len(a), len(b)) > 2 else "class"  # PyTorch folds batches in its own ways
             yield given + f"pull(x @ y, x, y) ## {note}"
-    for name, shapes in {"mm": [(2, 3), (3, 2), (3,)], "mv": [(2, 3), (3,)], "dot": [(3,), (2,), (2, 3)], "bmm": [(5, 2, 3), (5, 3, 2), (4, 3, 2), (2, 3)]}.items():
+    for name, shapes in {
+        "mm": [(2, 3), (3, 2), (3,)],
+        "mv": [(2, 3), (3,)],
+        "dot": [(3,), (2,), (2, 3)],
+        "bmm": [(5, 2, 3), (5, 3, 2), (4, 3, 2), (2, 3)],
+    }.items():
         for a in shapes:
             for b in shapes:
                 yield f"x = leaf(*{a}); y = leaf(*{b}, seed=1); pull(torch.{name}(x, y), x, y) ## class"

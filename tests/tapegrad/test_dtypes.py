@@ -40,16 +40,16 @@ tensor([ 3, -3])
 >>> x = torch.tensor([1, 2])
 >>> x += 1.5
 Traceback (most recent call last):
-RuntimeError: ...
+RuntimeError: result type ...
 >>> x /= 2
 Traceback (most recent call last):
-RuntimeError: ...
+RuntimeError: result type ...
 >>> x.add_(torch.tensor([1], dtype=torch.int8))
 tensor([2, 3])
 >>> y = torch.tensor([True])
 >>> y += 1
 Traceback (most recent call last):
-RuntimeError: ...
+RuntimeError: result type ...
 
 # Python scalars are weak
 >>> torch.ones(2, dtype=torch.float16) * 1e-3

@@ -68,7 +68,7 @@ def test_bound_methods_partials_defaults_and_nested_functions():
 
     assert [id(t) for t in reached(Model().forward).tensors] == [id(OTHER), id(Model.w)]
     assert len(reached(functools.partial(helper, WEIGHT)).tensors) == 2
-    assert len(reached(lambda: (lambda: WEIGHT)).tensors) == 1
+    assert len(reached(lambda: lambda: WEIGHT).tensors) == 1
 
 
 def test_one_tensor_in_two_places_is_one():
@@ -123,7 +123,13 @@ def test_aliasing_of_containers_is_part_of_the_key():
 
 @pytest.mark.parametrize(
     "thing",
-    [iter([1]), (n for n in range(3)), np.random.default_rng(0).bit_generator.lock, np.zeros(100_000), memoryview(b"x")],
+    [
+        iter([1]),
+        (n for n in range(3)),
+        np.random.default_rng(0).bit_generator.lock,
+        np.zeros(100_000),
+        memoryview(b"x"),
+    ],
 )
 def test_what_cannot_be_watched_is_refused_by_name(thing):
     with pytest.raises(tg.UnsupportedError, match="thing"):

@@ -146,10 +146,7 @@ PRINTED: list[tuple[Array, dict[str, Any], str]] = [
     (
         np.full(11, 1 + 1j, np.complex64),
         {},
-        (
-            "tensor([1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j,\n"
-            "        1.+1.j])"
-        ),
+        ("tensor([1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j, 1.+1.j,\n        1.+1.j])"),
     ),
     (
         np.arange(74).reshape(2, 37),

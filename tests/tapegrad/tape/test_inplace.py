@@ -27,7 +27,7 @@ Traceback (most recent call last):
 RuntimeError: The size of tensor a (3) must match the size of tensor b (2) at non-singleton dimension 0
 >>> x += 1j
 Traceback (most recent call last):
-RuntimeError: ...
+RuntimeError: result type ...
 >>> x
 tensor([1., 1., 1.])
 
