@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 import numpy as np
 
 from .nn import functional as f
+from .ops import comparison as c
 from .ops import creation, indexing, linalg
 from .ops import elementwise as e
 from .ops import reductions as r
@@ -37,17 +37,17 @@ def _foreign(op: Callable[..., Tensor], a: Any, b: Any) -> Any:
 def _in_place(op: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Tensor, P], Tensor]:
     """The method that overwrites its tensor with `op` of it."""
 
-    @functools.wraps(op)
-    def method(self: Tensor, *args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def method(self: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
         return inplace(self, op, *args, **kwargs)
 
+    method.__name__ = method.__qualname__ = f"{op.__name__}_"
+    method.__doc__ = f"`{op.__name__}`, written over the tensor, which is returned."
     return method
 
 
 def _in_place_operator(op: Callable[..., Tensor]) -> Callable[[Tensor, TensorLike], Tensor]:
     """The augmented assignment that overwrites its tensor with `op` of it and the other side."""
 
-    @functools.wraps(op)
     def operator(self: Tensor, other: TensorLike) -> Tensor:
         return inplace(self, op, other) if isinstance(other, _OPERANDS) else NotImplemented
 
@@ -114,43 +114,43 @@ class TensorMethods(TensorBase):
         return _foreign(linalg.matmul, other, self)
 
     def __and__(self, other: TensorLike) -> Tensor:
-        return e.bitwise_and(self, other) if isinstance(other, _OPERANDS) else _foreign(e.bitwise_and, self, other)
+        return c.bitwise_and(self, other) if isinstance(other, _OPERANDS) else _foreign(c.bitwise_and, self, other)
 
     def __or__(self, other: TensorLike) -> Tensor:
-        return e.bitwise_or(self, other) if isinstance(other, _OPERANDS) else _foreign(e.bitwise_or, self, other)
+        return c.bitwise_or(self, other) if isinstance(other, _OPERANDS) else _foreign(c.bitwise_or, self, other)
 
     def __xor__(self, other: TensorLike) -> Tensor:
-        return e.bitwise_xor(self, other) if isinstance(other, _OPERANDS) else _foreign(e.bitwise_xor, self, other)
+        return c.bitwise_xor(self, other) if isinstance(other, _OPERANDS) else _foreign(c.bitwise_xor, self, other)
 
     __rand__ = __and__
     __ror__ = __or__
     __rxor__ = __xor__
 
     def __eq__(self, other: TensorLike) -> Tensor:  # type: ignore[override]
-        return e.eq(self, other) if isinstance(other, _OPERANDS) else _foreign(e.eq, self, other)
+        return c.eq(self, other) if isinstance(other, _OPERANDS) else _foreign(c.eq, self, other)
 
     def __ne__(self, other: TensorLike) -> Tensor:  # type: ignore[override]
-        return e.ne(self, other) if isinstance(other, _OPERANDS) else _foreign(e.ne, self, other)
+        return c.ne(self, other) if isinstance(other, _OPERANDS) else _foreign(c.ne, self, other)
 
     def __hash__(self) -> int:
         return id(self)
 
     def __lt__(self, other: TensorLike) -> Tensor:
-        return e.lt(self, other) if isinstance(other, _OPERANDS) else _foreign(e.lt, self, other)
+        return c.lt(self, other) if isinstance(other, _OPERANDS) else _foreign(c.lt, self, other)
 
     def __le__(self, other: TensorLike) -> Tensor:
-        return e.le(self, other) if isinstance(other, _OPERANDS) else _foreign(e.le, self, other)
+        return c.le(self, other) if isinstance(other, _OPERANDS) else _foreign(c.le, self, other)
 
     def __gt__(self, other: TensorLike) -> Tensor:
-        return e.gt(self, other) if isinstance(other, _OPERANDS) else _foreign(e.gt, self, other)
+        return c.gt(self, other) if isinstance(other, _OPERANDS) else _foreign(c.gt, self, other)
 
     def __ge__(self, other: TensorLike) -> Tensor:
-        return e.ge(self, other) if isinstance(other, _OPERANDS) else _foreign(e.ge, self, other)
+        return c.ge(self, other) if isinstance(other, _OPERANDS) else _foreign(c.ge, self, other)
 
     def __invert__(self) -> Tensor:
         if self._array.dtype.kind not in "biu":
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
-        return e.bitwise_not(self)  # type: ignore[arg-type]
+        return c.bitwise_not(self)  # type: ignore[arg-type]
 
     __neg__ = e.neg
     __pos__ = e.positive
@@ -170,9 +170,9 @@ class TensorMethods(TensorBase):
     __ifloordiv__ = _in_place_operator(e.floor_divide)
     __imod__ = _in_place_operator(e.remainder)
     __ipow__ = _in_place_operator(e.pow)
-    __iand__ = _in_place_operator(e.bitwise_and)
-    __ior__ = _in_place_operator(e.bitwise_or)
-    __ixor__ = _in_place_operator(e.bitwise_xor)
+    __iand__ = _in_place_operator(c.bitwise_and)
+    __ior__ = _in_place_operator(c.bitwise_or)
+    __ixor__ = _in_place_operator(c.bitwise_xor)
 
     add_ = _in_place(e.add)
     sub_ = _in_place(e.sub)
@@ -216,26 +216,26 @@ class TensorMethods(TensorBase):
     maximum = e.maximum
     minimum = e.minimum
     atan2 = e.atan2
-    eq = e.eq
-    ne = e.ne
-    lt = e.lt
-    le = e.le
-    gt = e.gt
-    ge = e.ge
-    bitwise_and = e.bitwise_and
-    bitwise_or = e.bitwise_or
-    bitwise_xor = e.bitwise_xor
-    bitwise_not = e.bitwise_not
-    logical_and = e.logical_and
-    logical_or = e.logical_or
-    logical_xor = e.logical_xor
-    logical_not = e.logical_not
-    isnan = e.isnan
-    isinf = e.isinf
-    isfinite = e.isfinite
-    isclose = e.isclose
-    allclose = e.allclose
-    equal = e.equal
+    eq = c.eq
+    ne = c.ne
+    lt = c.lt
+    le = c.le
+    gt = c.gt
+    ge = c.ge
+    bitwise_and = c.bitwise_and
+    bitwise_or = c.bitwise_or
+    bitwise_xor = c.bitwise_xor
+    bitwise_not = c.bitwise_not
+    logical_and = c.logical_and
+    logical_or = c.logical_or
+    logical_xor = c.logical_xor
+    logical_not = c.logical_not
+    isnan = c.isnan
+    isinf = c.isinf
+    isfinite = c.isfinite
+    isclose = c.isclose
+    allclose = c.allclose
+    equal = c.equal
     clamp = e.clamp
     clip = e.clamp
     neg = e.neg

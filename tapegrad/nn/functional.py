@@ -10,7 +10,8 @@ import numpy as np
 from .. import dtypes
 from ..errors import ShapeError, TapegradError
 from ..ops.common import broadcast_shapes, dtype_of, require_tensor, result_type, unary
-from ..ops.elementwise import ne, relu, sigmoid, tanh, where
+from ..ops.comparison import ne
+from ..ops.elementwise import relu, sigmoid, tanh, where
 from ..ops.linalg import matmul
 from ..ops.reductions import log_softmax, mean, softmax
 from ..ops.reductions import sum as sum_
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "cross_entropy", "gelu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "sigmoid", "softmax", "softplus",
-    "tanh",
+    "cross_entropy", "gelu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "sigmoid", "softmax",
+    "softplus", "tanh",
 ]  # fmt: skip
 
 

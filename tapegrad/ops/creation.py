@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye",
-    "from_numpy", "full", "full_like", "linspace", "new_leaf",
-    "ones", "ones_like", "require_differentiable", "shape_of", "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye", "from_numpy",
+    "full", "full_like", "linspace", "new_leaf", "ones", "ones_like", "require_differentiable", "shape_of",
+    "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Device = Any
@@ -250,7 +250,7 @@ def full(
 
 def _number(x: Any) -> Any:
     """The number in a tensor of one element; anything else as it is."""
-    return x.item() if isinstance(x, TensorBase) else x
+    return x.item() if isinstance(x, TensorBase) else x  # type: ignore[attr-defined]
 
 
 def _or_default(d: Any) -> dtype:

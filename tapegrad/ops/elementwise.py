@@ -1,4 +1,4 @@
-"""Element-wise operations on tensors and numbers."""
+"""Element-wise arithmetic, selection and functions of tensors and numbers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
 from ..errors import DtypeError, TapegradError
-from ..primitives import analytic, arithmetic, comparison
+from ..primitives import analytic, arithmetic
 from ..primitives.arithmetic import conj as conj_p
 from ..tape import Primitive, TensorBase, apply, renamed
 from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
+from .comparison import bitwise_and, eq, lt, ne
 from .creation import check_range, clone, full_like
-from .support import reads_value, require_dtype
+from .support import both_tensors, is_bool, require_dtype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -41,8 +42,8 @@ def _scaled(input: TensorLike, other: TensorLike, alpha: complex) -> TensorLike:
 
 def sub(input: TensorLike, other: TensorLike, *, alpha: complex = 1) -> Tensor:
     """`input - alpha * other`, broadcast and promoted. Raises for two bool tensors."""
-    if _is_bool(input) or _is_bool(other):
-        if _is_bool(input) and _is_bool(other):
+    if is_bool(input) or is_bool(other):
+        if is_bool(input) and is_bool(other):
             raise TapegradError(
                 "Subtraction, the `-` operator, with two bool tensors is not supported. "
                 "Use the `^` or `logical_xor()` operator instead."
@@ -53,10 +54,6 @@ def sub(input: TensorLike, other: TensorLike, *, alpha: complex = 1) -> Tensor:
         )
     out = binary(arithmetic.sub, input, other if alpha == 1 else _scaled(input, other, alpha))
     return out if isinstance(input, TensorBase) else renamed("RsubBackward1", out)
-
-
-def _is_bool(x: Any) -> bool:
-    return x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)
 
 
 def mul(input: TensorLike, other: TensorLike) -> Tensor:
@@ -137,14 +134,14 @@ def _integer_pow(base: TensorLike, exponent: Tensor) -> Tensor:
 
 def positive(input: Tensor) -> Tensor:
     """`input` itself. Raises for bool tensors."""
-    if _is_bool(require_tensor("positive", input)):
+    if is_bool(require_tensor("positive", input)):
         raise TapegradError("The `+` operator, on a bool tensor is not supported.")
     return input
 
 
 def neg(input: Tensor) -> Tensor:
     """`-input`. Raises for bool tensors."""
-    if _is_bool(input):
+    if is_bool(input):
         raise TapegradError(
             "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to invert a mask, "
             "use the `~` or `logical_not()` operator instead."
@@ -164,7 +161,7 @@ def square(input: Tensor) -> Tensor:
 
 def abs(input: Tensor) -> Tensor:
     """The absolute value; real for complex `input`. Its derivative at 0 is 0."""
-    if _is_bool(input):
+    if is_bool(input):
         require_dtype("abs", dtypes.bool_, dtypes.INTEGRAL)
     return unary(arithmetic.abs_, input)
 
@@ -175,12 +172,12 @@ def sign(input: Tensor) -> Tensor:
         raise DtypeError(
             "Unlike NumPy, torch.sign is not intended to support complex numbers. Please use torch.sgn instead."
         )
-    return clone(input) if _is_bool(input) else unary(arithmetic.sign, input)
+    return clone(input) if is_bool(input) else unary(arithmetic.sign, input)
 
 
 def sgn(input: Tensor) -> Tensor:
     """`sign`, and `input / abs(input)` for complex tensors."""
-    return renamed("SgnBackward0", clone(input) if _is_bool(input) else unary(arithmetic.sign, input))
+    return renamed("SgnBackward0", clone(input) if is_bool(input) else unary(arithmetic.sign, input))
 
 
 def floor(input: Tensor) -> Tensor:
@@ -245,15 +242,8 @@ def minimum(input: Tensor, other: Tensor) -> Tensor:
 
 def _ordered(prim: Primitive, a: Tensor, b: Tensor, *, floating: bool = False) -> Tensor:
     """A primitive of two real tensors."""
-    require_dtype(prim.name, result_type(*_both_tensors(prim.name, a, b)), highest=dtypes.FLOATING)
+    require_dtype(prim.name, result_type(*both_tensors(prim.name, a, b)), highest=dtypes.FLOATING)
     return binary(prim, a, b, floating=floating)
-
-
-def _both_tensors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
-    for name, position, x in (("input", 1, a), ("other", 2, b)):
-        if not isinstance(x, TensorBase):
-            raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}")
-    return a, b
 
 
 def clamp(input: Tensor, min: TensorLike | None = None, max: TensorLike | None = None) -> Tensor:
@@ -438,210 +428,10 @@ def relu(input: Tensor) -> Tensor:
     return unary(arithmetic.relu, input)
 
 
-# Comparison and logic
-
-
-def eq(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input == other`."""
-    return binary(comparison.eq, input, other)
-
-
-def ne(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input != other`."""
-    return binary(comparison.ne, input, other)
-
-
-def lt(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input < other`."""
-    return _compared(comparison.lt, input, other)
-
-
-def le(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input <= other`."""
-    return _compared(comparison.le, input, other)
-
-
-def gt(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input > other`."""
-    return _compared(comparison.gt, input, other)
-
-
-def ge(input: TensorLike, other: TensorLike) -> Tensor:
-    """Element-wise `input >= other`."""
-    return _compared(comparison.ge, input, other)
-
-
-def _compared(prim: Primitive, a: TensorLike, b: TensorLike) -> Tensor:
-    require_dtype(prim.name, result_type(a, b), highest=dtypes.FLOATING)
-    return binary(prim, a, b)
-
-
-def _bitwise(prim: Primitive, a: TensorLike, b: TensorLike) -> Tensor:
-    require_dtype(prim.name, result_type(a, b), highest=dtypes.INTEGRAL)
-    return binary(prim, a, b)
-
-
-def bitwise_and(input: TensorLike, other: TensorLike) -> Tensor:
-    """`input & other` of ints or bools."""
-    return _bitwise(comparison.bitwise_and, input, other)
-
-
-def bitwise_or(input: TensorLike, other: TensorLike) -> Tensor:
-    """`input | other` of ints or bools."""
-    return _bitwise(comparison.bitwise_or, input, other)
-
-
-def bitwise_xor(input: TensorLike, other: TensorLike) -> Tensor:
-    """`input ^ other` of ints or bools."""
-    return _bitwise(comparison.bitwise_xor, input, other)
-
-
-def bitwise_not(input: Tensor) -> Tensor:
-    """`~input` of ints or bools."""
-    require_dtype("bitwise_not", dtype_of(require_tensor("bitwise_not", input)), highest=dtypes.INTEGRAL)
-    return unary(comparison.bitwise_not, input)
-
-
-def _truth(x: Tensor) -> Tensor:
-    return x if _is_bool(x) else ne(x, 0)
-
-
-def logical_and(input: Tensor, other: Tensor) -> Tensor:
-    """Whether both are non-zero."""
-    input, other = _both_tensors("logical_and", input, other)
-    return bitwise_and(_truth(input), _truth(other))
-
-
-def logical_or(input: Tensor, other: Tensor) -> Tensor:
-    """Whether either is non-zero."""
-    input, other = _both_tensors("logical_or", input, other)
-    return bitwise_or(_truth(input), _truth(other))
-
-
-def logical_xor(input: Tensor, other: Tensor) -> Tensor:
-    """Whether just one is non-zero."""
-    input, other = _both_tensors("logical_xor", input, other)
-    return bitwise_xor(_truth(input), _truth(other))
-
-
-def logical_not(input: Tensor) -> Tensor:
-    """Whether it is zero."""
-    return bitwise_not(_truth(require_tensor("logical_not", input)))
-
-
-def isnan(input: Tensor) -> Tensor:
-    """Whether it is nan."""
-    return unary(comparison.isnan, input)
-
-
-def isinf(input: Tensor) -> Tensor:
-    """Whether it is infinite."""
-    return unary(comparison.isinf, input)
-
-
-def isfinite(input: Tensor) -> Tensor:
-    """Whether it is neither infinite nor nan."""
-    return unary(comparison.isfinite, input)
-
-
-def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> Tensor:
-    """Whether `abs(input - other) <= atol + rtol * abs(other)`; two nans are close only if `equal_nan`."""
-    input, other = _both_tensors("isclose", input, other)
-    if input._array.dtype != other._array.dtype:
-        raise TapegradError(f"{dtype_of(input).scalar_type} did not match {dtype_of(other).scalar_type}")
-    if rtol < 0 or atol < 0:
-        raise TapegradError(f"rtol and atol must be greater than or equal to zero, but got {rtol} and {atol}")
-    close = eq(input, other)
-    if equal_nan:
-        close = bitwise_or(close, bitwise_and(isnan(input), isnan(other)))
-    if _is_bool(input) or (rtol == 0 and atol == 0):
-        return close
-    error = abs(sub(input, other))
-    return bitwise_or(close, bitwise_and(isfinite(error), le(error, add(abs(mul(other, rtol)), atol))))
-
-
-def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
-    """Whether `isclose` holds everywhere, as a Python bool."""
-    reads_value("allclose()")
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether both have the same shape and elements, as a Python bool."""
-    input, other = _both_tensors("equal", input, other)
-    reads_value("equal()")
-    return input._array.shape == other._array.shape and bool(eq(input, other)._array.all())
-
-
 __all__ = [
-    "abs",
-    "acos",
-    "acosh",
-    "add",
-    "allclose",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
-    "bitwise_and",
-    "bitwise_not",
-    "bitwise_or",
-    "bitwise_xor",
-    "ceil",
-    "clamp",
-    "conj",
-    "cos",
-    "cosh",
-    "div",
-    "eq",
-    "equal",
-    "erf",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "floor_divide",
-    "ge",
-    "gt",
-    "imag",
-    "isclose",
-    "isfinite",
-    "isinf",
-    "isnan",
-    "le",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "logical_and",
-    "logical_not",
-    "logical_or",
-    "logical_xor",
-    "lt",
-    "maximum",
-    "minimum",
-    "mul",
-    "ne",
-    "neg",
-    "positive",
-    "pow",
-    "real",
-    "reciprocal",
-    "relu",
-    "remainder",
-    "round",
-    "rsqrt",
-    "sgn",
-    "sigmoid",
-    "sign",
-    "sin",
-    "sinh",
-    "sqrt",
-    "square",
-    "sub",
-    "tan",
-    "tanh",
-    "trunc",
+    "abs", "acos", "acosh", "add", "asin", "asinh", "atan", "atan2", "atanh", "ceil", "clamp", "conj", "cos",
+    "cosh", "div", "erf", "exp", "exp2", "expm1", "floor", "floor_divide", "imag", "log", "log1p", "log2",
+    "log10", "maximum", "minimum", "mul", "neg", "positive", "pow", "real", "reciprocal", "relu", "remainder",
+    "round", "rsqrt", "sgn", "sigmoid", "sign", "sin", "sinh", "sqrt", "square", "sub", "tan", "tanh", "trunc",
     "where",
 ]  # fmt: skip

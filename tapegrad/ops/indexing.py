@@ -22,18 +22,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "copy_",
-    "fill_",
-    "gather",
-    "getitem",
-    "index_select",
-    "masked_fill",
-    "masked_select",
-    "nonzero",
-    "setitem",
-    "take",
-    "zero_",
-]
+    "copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero", "setitem",
+    "take", "zero_",
+]  # fmt: skip
 
 Item = Any
 
@@ -162,7 +153,8 @@ def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[A
             basic.append(None)
             out_dim += 1
         elif isinstance(item, TensorBase) and item._array.dtype.kind == "b" and not item._array.ndim:
-            advanced[out_dim] = nonzero(item, as_tuple=True)[0]  # all of x or nothing, along a new dim
+            # all of x or nothing, along a new dim
+            advanced[out_dim] = nonzero(item, as_tuple=True)[0]  # type: ignore[arg-type]
             basic.append(None)
             out_dim += 1
         elif isinstance(item, TensorBase):

@@ -10,7 +10,7 @@ from ..errors import TapegradError
 from ..primitives import reductions as p
 from ..tape import apply, renamed
 from .common import Dims, cast_to, dtype_of, normalise_dim, normalise_dims, require_tensor, to_floating
-from .elementwise import ne
+from .comparison import ne
 from .indexing import gather
 from .shaping import cat, flatten, narrow, reshape, squeeze, unsqueeze
 from .support import require_dtype, spelled
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "ValuesIndices", "all", "amax", "amin", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max",
-    "mean", "min", "prod", "softmax", "std", "sum", "var",
+    "ValuesIndices", "all", "amax", "amin", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp",
+    "max", "mean", "min", "prod", "softmax", "std", "sum", "var",
 ]  # fmt: skip
 
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "broadcast_tensors", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "flatten", "flip", "movedim", "narrow",
-    "permute", "ravel", "reshape", "reshape_as", "select", "split", "squeeze", "stack", "swapaxes", "t", "transpose", "unbind",
-    "unsqueeze", "view", "view_as",
+    "broadcast_tensors", "broadcast_to", "cat", "chunk", "concat", "expand", "expand_as", "flatten", "flip",
+    "movedim", "narrow", "permute", "ravel", "reshape", "reshape_as", "select", "split", "squeeze", "stack",
+    "swapaxes", "t", "transpose", "unbind", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
 
@@ -177,7 +177,8 @@ def expand(input: Tensor, *size: Any) -> Tensor:
     if lead < 0:
         raise ShapeError(
             f"expand(torch.{dtype_of(input).scalar_type}Tensor{{{list(have)}}}, size={list(wanted)}): "
-            f"the number of sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions in the tensor ({len(have)})"
+            f"the number of sizes provided ({len(wanted)}) must be greater or equal to the number of dimensions in the "
+            f"tensor ({len(have)})"
         )
     full = list(wanted)
     for i, n in reversed(list(enumerate(have))):
@@ -323,9 +324,9 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def _same_dtype(op: str, tensors: Sequence[Tensor]) -> list[Tensor]:
-    listed = list(tensors) if not isinstance(tensors, TensorBase) else [tensors]
     if isinstance(tensors, TensorBase):
         raise TypeError(f"{op}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor")
+    listed = list(tensors)
     if not listed:
         if op == "cat":
             raise ValueError("torch.cat(): expected a non-empty list of Tensors")

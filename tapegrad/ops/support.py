@@ -6,13 +6,16 @@ import functools
 import inspect
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from ..dtypes import BOOL, COMPLEX, dtype
 from ..errors import DtypeError
-from ..tape import state
+from ..tape import TensorBase, state
 
-__all__ = ["reads_value", "require_dtype", "sizes", "spelled"]
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["both_tensors", "is_bool", "reads_value", "require_dtype", "sizes", "spelled"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -37,6 +40,19 @@ def sizes(op: str, args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]
     except TypeError:
         wrong = next(n for n in listed if not hasattr(n, "__index__"))
         raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, but found {type(wrong).__name__}") from None
+
+
+def is_bool(x: Any) -> bool:
+    """Whether `x` is a bool tensor, or a Python bool."""
+    return x._array.dtype.kind == "b" if isinstance(x, TensorBase) else isinstance(x, bool)
+
+
+def both_tensors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
+    """The two operands. Raises TypeError unless both are tensors."""
+    for name, position, x in (("input", 1, a), ("other", 2, b)):
+        if not isinstance(x, TensorBase):
+            raise TypeError(f"{op}(): argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}")
+    return a, b
 
 
 def reads_value(what: str) -> None:

@@ -6,6 +6,8 @@ cotangent at the bounds; all as PyTorch.
 
 from __future__ import annotations
 
+import cmath
+import math
 from typing import Any
 
 import numpy as np
@@ -85,6 +87,11 @@ def _at_least_zero(b: Any) -> Any:
 
 
 def _log(a: Any) -> Any:
+    """The logarithm; of a Python number as one, which stays weak beside arrays."""
+    if isinstance(a, complex):
+        return cmath.log(a) if a else -math.inf
+    if isinstance(a, int | float):
+        return math.log(a) if a > 0 else math.nan if a < 0 else -math.inf
     from .analytic import log
 
     return log(a)

@@ -115,14 +115,9 @@ def eager(probe, by_primitives=False):
     check_kinds(probe, plain, first)
     ws = [tensor(w) for w in probe.ws]
     second = tg.autograd.grad(first, [*inputs, g], ws, create_graph=by_primitives, allow_unused=True)
-    return Outcome(
-        out.detach().numpy(),
-        tuple(t.detach().numpy() for t in (first if by_primitives else plain)),
-        tuple(t.detach().numpy() for t in first),
-        tuple(
-            np.zeros_like(p) if t is None else t.detach().numpy() for t, p in zip(second, probe.primals, strict=True)
-        ),
-    )
+    second = [np.zeros_like(x) if t is None else t.detach().numpy() for t, x in zip(second, probe.primals, strict=True)]
+    plain, first = ([t.detach().numpy() for t in found] for found in (first if by_primitives else plain, first))
+    return Outcome(out.detach().numpy(), plain, first, second)
 
 
 def check_kinds(probe, plain, first):

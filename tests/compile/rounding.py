@@ -3,7 +3,7 @@
 The truth is the same computation in float64. A result in a dtype of precision eps is right if each of its elements
 is within
 
-    eps * (CONSTANT * spread + |truth|) + FLOOR
+    eps * (CONSTANT * spread + |truth|) + floor
 
 of it, where `spread` says, per element, how a relative error of 1 in every operand and result of every primitive on
 the way would show, to first order: how large the terms were that cancelled. It is measured by running the computation
@@ -31,6 +31,10 @@ may differ in whether terms of the size of one cancel near zero."""
 CONSTANT = 4.0
 """A primitive is allowed eight half-ulp roundings. The largest of RUNS random sums of a few terms stands for the sum
 of their magnitudes, and XLA's functions are wrong by a few ulp where NumPy's are right to one."""
+
+POOR = {"log1p": 130.0, "atanh": 130.0}
+"""Ulp by which a compiled function is wrong where others are by a few: XLA's log1p in float64, between -0.4143 and -0.2
+(129 measured with jaxlib 0.10.2 on a CPU, 2 elsewhere), and what is made of it. In float32 it is right to 3."""
 
 EXACT = frozenset(
     [
@@ -110,10 +114,11 @@ def precision(dtype):
     return float(info.eps), floor
 
 
-def check(name, got, truth, spread, computed_in=None):
+def check(name, got, truth, spread, computed_in=None, ulp=1.0):
     """Raise AssertionError unless `got` is `truth` but for rounding; integers and bools must be equal.
 
-    `computed_in` is the least precise dtype on the way, if it is not that of the result.
+    `computed_in` is the least precise dtype on the way, if it is not that of the result; `ulp` the error of a function
+    known to be POOR.
     """
     assert got.shape == truth.shape, f"{name}: shape {got.shape}, not {truth.shape}"
     if got.dtype.kind in "biu":
@@ -123,7 +128,7 @@ def check(name, got, truth, spread, computed_in=None):
     wide = got.astype(truth.dtype)
     same = (wide == truth) | (np.isnan(wide) & np.isnan(truth))
     with np.errstate(invalid="ignore"):
-        tolerance = eps * (CONSTANT * spread + np.abs(truth)) + floor
+        tolerance = eps * (CONSTANT * spread + ulp * np.abs(truth)) + floor
         bad = ~same & ~(np.abs(wide - truth) <= tolerance)
     assert np.isfinite(spread[np.isfinite(truth)]).all(), f"{name}: the spread is not finite, nothing can be judged"
     at = np.argwhere(bad).tolist()

@@ -71,7 +71,7 @@ RULES = [
         ("(exponent * a ** (exponent - 1))", "(a ** (exponent - 1))", "pow_scalar"),
         ("0.0, out * _log(a)", "0.0, _log(a)", "pow"),
         ("(a == 0) & _at_least_zero(b)", "(a != a) & _at_least_zero(b)", "kinks"),
-        ("-g * floor(a / b)", "-g * trunc(a / b)", "remainder"),
+        ("-g * floor_divide(a, b)", "-g * trunc(a / b)", "remainder"),
         ("g * sign(a))", "g)", "abs"),
         ("real(g * out.conjugate()) * out", "real(g * out) * out", "sign"),
         ("b=lambda g, condition: where(condition, 0.0, g)", "b=lambda g, condition: where(condition, g, 0.0)", "where"),
@@ -80,7 +80,7 @@ RULES = [
         ("where((a >= low) & (a <= high), g, 0.0)", "where((a > low) & (a < high), g, 0.0)", "kinks"),
         ("where((a < low) & (low < high), g, 0.0)", "where(a < low, g, 0.0)", "clip"),
         ("where((a > high) | (low > high), g, 0.0)", "where((a > high) & (low < high), g, 0.0)", "clip"),
-        ("where(out > 0, g, 0.0)", "where(out >= 0, g, 0.0)", "relu"),
+        ("where(out <= 0, 0.0, g)", "where(out < 0, 0.0, g)", "relu"),
         (
             "np.conjugate, elementwise=True, a=lambda g: g.conjugate()",
             "np.conjugate, elementwise=True, a=lambda g: g",
@@ -93,7 +93,7 @@ RULES = [
             "floor",
         ),
         ('"trunc", np.trunc', '"trunc", np.floor', "trunc"),
-        ("np.floor(np.true_divide(a, b))", "np.trunc(np.true_divide(a, b))", "floor_divide"),
+        ('"floor_divide", np.floor_divide', '"floor_divide", np.true_divide', "floor_divide"),
     ),
     *_of(
         "tapegrad/primitives/comparison.py",
@@ -208,7 +208,11 @@ LOWERING = [
     *_of(
         "compile/rules/arithmetic.py",
         ("lax.div(lax.sub(da, lax.mul(out, db)), b)", "lax.div(lax.add(da, lax.mul(out, db)), b)", "div"),
-        ("lax.floor(_rounded(lax.div(a, b)))", "lax.ceil(_rounded(lax.div(a, b)))", "floor_divide"),
+        (
+            "lax.select(lax.eq(b, like(b, 0)), lax.div(a, b), _quotient_and_rest(a, b)[0])",
+            "lax.div(a, b)",
+            "floor_divide",
+        ),
         ("lax.sub(da, lax.mul(lax.stop_gradient(quotient), db))", "da", "remainder"),
         ("lax.select(other_side, lax.add(rest, b), signed)", "signed", "remainder"),
         ("lax.mul(out, lax.log(lax.select(flat, like(a, 1), a)))", "lax.log(lax.select(flat, like(a, 1), a))", "pow"),
@@ -239,7 +243,7 @@ LOWERING = [
             "kinks",
         ),
         ("lax.bitwise_or(lax.gt(a, high), lax.gt(low, high))", "lax.gt(a, high)", "clip"),
-        ("lax.select(lax.gt(a, zero), da, zero)", "lax.select(lax.ge(a, zero), da, zero)", "kinks"),
+        ("lax.select(lax.le(a, zero), zero, da)", "lax.select(lax.lt(a, zero), zero, da)", "kinks"),
         ("p.where: lax.select", "p.where: lambda c, a, b: lax.select(c, b, a)", "where"),
         ("p.conj: lambda a: lax.conj(a) if is_complex(a) else a", "p.conj: lambda a: a", "conj"),
     ),

@@ -69,7 +69,7 @@ def path_of(mutant: Mutant, tree: Path) -> Path:
 def tests_near(mutant: Mutant, collected: list[str]) -> list[str]:
     """The tests of the primitives the mutant names, or the files it names."""
     names = mutant.near.split()
-    found = [test for test in collected if any(test.endswith(f"[{name}]") for name in names)]
+    found = [test for test in collected for name in names if re.search(rf"\[{name}(-\d+)?\]$", test)]
     return found + [file for name in names for file in FILES.get(name, [])]
 
 
