@@ -61,6 +61,8 @@ class _Walk:
     With `ends`, cotangents that arrive there go to `found`, and only the nodes in `needed` run.
     """
 
+    __slots__ = ("create_graph", "ends", "found", "heap", "needed", "next", "pending", "retain_graph")
+
     def __init__(self, retain_graph: bool, create_graph: bool) -> None:
         self.retain_graph = retain_graph
         self.create_graph = create_graph

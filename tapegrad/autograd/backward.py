@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -41,8 +42,8 @@ def backward(
     Raises RuntimeError if a root does not require grad, a cotangent is missing or has another shape, or the graph was
     freed by an earlier backward.
     """
-    roots = _listed(tensors)
-    edges, seeds = _seeds(roots, _listed(grad_tensors, len(roots)))
+    roots = [tensors] if isinstance(tensors, TensorBase) else _listed(tensors)
+    edges, seeds = _seeds(roots, [None] * len(roots) if grad_tensors is None else _listed(grad_tensors, len(roots)))
     retain = create_graph if retain_graph is None else retain_graph
     if inputs is None and state.recorder is None:
         engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
@@ -185,7 +186,15 @@ def _implicit(root: Any) -> Tensor:
         )
     if state.recorder is not None:
         return ones_like(root)
-    return wrap(np.ones(array.shape, array.dtype) if array.ndim else np.array(1, array.dtype))
+    return wrap(np.ones(array.shape, array.dtype) if array.ndim else _one(array.dtype))
+
+
+@functools.cache
+def _one(dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """The cotangent of a scalar, made once: the engine does not write to cotangents, nor give them away."""
+    one = np.array(1, dtype)
+    one.flags.writeable = False
+    return one
 
 
 def _checked(root: Any, seed: Any, position: int) -> Tensor:

@@ -12,7 +12,7 @@ from .. import dtypes
 from ..dtypes import dtype
 from ..errors import ShapeError
 from ..primitives.structure import cast
-from ..tape import Primitive, TensorBase, apply, apply_pair, check_writable, write
+from ..tape import Primitive, TensorBase, apply, apply_pair, apply_single, check_writable, write
 from ..tape.apply import mismatch
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ def unary(prim: Primitive, x: Tensor, *, floating: bool = False, **params: Any) 
         x = require_tensor(prim.name, x)
     if floating and x._array.dtype.kind in "biu":
         x = to_floating(x)
-    return apply(prim, (x,), params)
+    return apply_single(prim, x, params)
 
 
 def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

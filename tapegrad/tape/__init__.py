@@ -1,6 +1,6 @@
 """The tape: primitives, the eager graph they record, and programs recorded from runs."""
 
-from .apply import alias, apply, apply_pair, is_recording, is_tensor, renamed
+from .apply import alias, apply, apply_pair, apply_single, is_recording, is_tensor, renamed
 from .inplace import check_writable, write
 from .node import AccumulateGrad, Node, edge_of, exposed
 from .primitive import PRIMITIVES, Primitive
@@ -23,6 +23,7 @@ __all__ = [
     "alias",
     "apply",
     "apply_pair",
+    "apply_single",
     "check_writable",
     "edge_of",
     "exposed",

@@ -17,7 +17,7 @@ from .variable import TensorBase, history, storage_of, wrap
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["alias", "apply", "apply_pair", "is_recording", "is_tensor", "renamed"]
+__all__ = ["alias", "apply", "apply_pair", "apply_single", "is_recording", "is_tensor", "renamed"]
 
 _NO_PARAMS: dict[str, Any] = {}
 _ndarray = np.ndarray
@@ -56,6 +56,15 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _
     except ValueError as error:
         raise _explained(prim, arrays, error) from None
     return _recorded(prim, operands, params, value, mask)
+
+
+def apply_single(prim: Primitive, x: Tensor, params: dict[str, Any] = _NO_PARAMS) -> Tensor:
+    """`apply(prim, (x,), params)` for a tensor, without the loop."""
+    if x._base is not None:
+        history(x)
+    quiet = state.quiet
+    value = quiet(prim.forward, x._array, **params) if params else quiet(prim.forward, x._array)
+    return _recorded(prim, (x,), params, value, int(x._requires_grad))
 
 
 def apply_pair(prim: Primitive, a: Tensor, b: Tensor) -> Tensor:

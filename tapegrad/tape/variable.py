@@ -84,7 +84,10 @@ def storage_of(t: TensorBase) -> Storage:
         writable(t)
     storage = t._storage
     if storage is None:
-        storage = t._storage = Storage()
+        storage = t._storage = _new(Storage)  # without the call of __init__, which takes longer than all else here
+        storage.version = 0
+        storage.exported = False
+        storage.origin = None
     return storage
 
 
