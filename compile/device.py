@@ -13,10 +13,12 @@ from ..tape import TensorBase, keep_on_device, storage_of, wrap
 __all__ = ["aval", "from_device", "store", "value_of"]
 
 
-def aval(t: TensorBase) -> tuple[tuple[int, ...], np.dtype[Any]]:
-    """Shape and dtype, without fetching a value that is on a device."""
-    source = t._array if t._device is None else t._device
-    return source.shape, source.dtype
+def aval(t: TensorBase) -> tuple[Any, ...]:
+    """Shape, dtype and strides (None if contiguous), without fetching a value that is on a device."""
+    if t._device is not None:
+        return t._device.shape, t._device.dtype, None
+    array = t._array
+    return array.shape, array.dtype, None if array.flags.c_contiguous else array.strides
 
 
 def value_of(t: TensorBase, *, keep: bool) -> Any:

@@ -11,7 +11,8 @@ import functools
 import random
 import threading
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections import OrderedDict
+from dataclasses import dataclass, fields, is_dataclass, replace
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -20,8 +21,8 @@ import numpy as np
 
 from ..dtypes import dtype, get_default_dtype, set_default_dtype
 from ..environment import Reachable, reach
-from ..tape import Recorder, Tape, TensorBase, state
-from ..tree import Structure, flatten, unflatten
+from ..tape import Recorder, Step, Tape, TensorBase, Var, history, state
+from ..tree import Structure, containers, flatten, unflatten
 from .device import aval, from_device, store, value_of
 from .lower import lower_flat
 from .pullback import unsupported_history
@@ -36,7 +37,7 @@ class _Signature(NamedTuple):
     """A call, taken apart: what it can read, and what must match for a program to fit.
 
     `tensors` are those found (`own`), then their gradients; `labels` says where each was found; `static` is the part of
-    the key that is no tensor's.
+    the key that is no tensor's; `objects` are the ids of all that was looked into.
     """
 
     tensors: list[TensorBase]
@@ -44,6 +45,7 @@ class _Signature(NamedTuple):
     key: Hashable
     own: list[TensorBase]
     static: Hashable
+    objects: dict[int, int]
 
 
 @dataclass(repr=False)
@@ -83,8 +85,8 @@ class Specialisation:
 
     def compute(self, tensors: Sequence[TensorBase]) -> tuple[Any, ...]:
         """Run the compiled program on the tensors' values; nothing is changed."""
-        values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
-        with jax.enable_x64(True):
+        with jax.enable_x64(True):  # around fetching too, or JAX would cut 64-bit values down
+            values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
             return self.program(*values)
 
     def run(self, tensors: Sequence[TensorBase]) -> Any:
@@ -107,6 +109,8 @@ class Specialisation:
                 leaf = from_device(outputs[value])
                 kind = self.histories[value]
                 leaves.append(leaf if kind is None else unsupported_history(leaf, self.tape.name, kind))
+            elif kind == "leaf":
+                leaves.append(from_device(outputs[value]).requires_grad_())
             elif kind == "input":
                 leaves.append(tensors[value])
             elif kind == "grad":
@@ -245,13 +249,14 @@ class _Attributes(NamedTuple):
     node: Any
     output: int
     requires_grad: bool
+    version: int
 
     @classmethod
     def of(cls, t: TensorBase) -> _Attributes:
-        return cls(t._grad, t._node, t._index, t._requires_grad)
+        return cls(t._grad, t._node, t._index, t._requires_grad, 0 if t._storage is None else t._storage.version)
 
     def restore(self, t: TensorBase) -> None:
-        t._grad, t._node, t._index, t._requires_grad = self
+        t._grad, t._node, t._index, t._requires_grad = self[:4]
 
 
 def _specialisation(run: _EagerRun) -> Specialisation:
@@ -262,9 +267,11 @@ def _specialisation(run: _EagerRun) -> Specialisation:
     fresh = [i for i, t in enumerate(tensors) if t._grad is not run.before[i].grad and t._grad is not None]
     cleared = [i for i, t in enumerate(tensors) if t._grad is None and run.before[i].grad is not None]
     leaves, structure = flatten(run.result)
+    _refuse_containers(run)
     results, histories = _classify(recorder, leaves, tensors, fresh)
-    reads = _read_inputs(tape)
-    pruned = replace(tape, inputs=[tape.inputs[i] for i in reads], values=[], structure=structure)
+    steps, needed = _live(tape)
+    reads = [i for i, var in enumerate(tape.inputs) if var in needed]
+    pruned = replace(tape, inputs=[tape.inputs[i] for i in reads], steps=steps, values=[], structure=structure)
     arguments = {id(leaf) for leaf in flatten(run.call)[0]}
     return Specialisation(
         tape=pruned,
@@ -281,13 +288,15 @@ def _specialisation(run: _EagerRun) -> Specialisation:
     )
 
 
-def _read_inputs(tape: Tape) -> list[int]:
-    """The positions of the inputs that the outputs depend on."""
+def _live(tape: Tape) -> tuple[list[Step], set[Var]]:
+    """The steps that the outputs depend on, and every value those need."""
     needed = set(tape.outputs)
+    steps = []
     for step in reversed(tape.steps):
         if any(var in needed for var in step.outputs):
+            steps.append(step)
             needed.update(step.vars)
-    return [i for i, var in enumerate(tape.inputs) if var in needed]
+    return steps[::-1], needed
 
 
 def _classify(
@@ -316,10 +325,28 @@ def _classify(
                 raise recorder.unsupported("returning a tensor that shares memory with another one: return a clone()")
             if leaf._storage is not None:
                 taken.add(leaf._storage.memory)
-            kinds.append(("output", len(histories)))
+            if leaf._grad is not None:
+                raise recorder.unsupported("returning a new tensor that has a .grad: return the gradient")
+            kinds.append(("leaf" if leaf._requires_grad and leaf._node is None else "output", len(histories)))
         seen.setdefault(id(leaf), len(kinds) - 1)
         histories.append(None if leaf._node is None else leaf._node.name())
     return kinds, histories
+
+
+def _refuse_containers(run: _EagerRun) -> None:
+    """Raise UnsupportedError for a result whose containers could not be made again as they are."""
+    seen = set(run.signature.objects)
+    for container in containers(run.result):
+        kind = type(container)
+        if isinstance(container, dict) and kind not in (dict, OrderedDict):
+            raise run.recorder.unsupported(f"returning a {kind.__name__}: return a dict")
+        if not isinstance(container, tuple):
+            if id(container) in seen:
+                raise run.recorder.unsupported(f"returning a {kind.__name__} from outside, or one twice: return a new one")
+            seen.add(id(container))
+        extra = set(getattr(container, "__dict__", ())) - {f.name for f in fields(container)} if is_dataclass(kind) else ()
+        if extra:
+            raise run.recorder.unsupported(f"returning a {kind.__name__} with more attributes than fields: {sorted(extra)}")
 
 
 def _plain(recorder: Recorder, leaf: Any) -> Any:
@@ -341,6 +368,7 @@ def _refuse_changes(run: _EagerRun) -> None:
             "a change, by the function, to something other than tensors' values and gradients "
             f"({_difference(before, after)}): return it instead"
         )
+    _refuse_shared(run)
     for t, label, attributes in zip(before.tensors, before.labels, run.before, strict=True):
         if t._node is not attributes.node or t._requires_grad != attributes.requires_grad:
             raise recorder.unsupported(f"an in-place operation that gives {label} a history: use it out of place")
@@ -350,6 +378,22 @@ def _refuse_changes(run: _EagerRun) -> None:
                 raise recorder.unsupported(f"{label}.grad set to a tensor that shares memory with another one")
             if g._requires_grad:
                 raise recorder.unsupported(f"{label}.grad keeping a graph (create_graph): use autograd.grad instead")
+
+
+def _refuse_shared(run: _EagerRun) -> None:
+    """Raise UnsupportedError if memory was written that other tensors look at, or behind the recorder's back."""
+    tensors, labels, recorder = run.signature.tensors, run.signature.labels, run.recorder
+    written = {i for i, _ in recorder.written()}
+    for group in _sharing(tensors):
+        if len(group) > 1 and written & set(group):
+            raise recorder.unsupported(f"an in-place write to {labels[group[0]]}, whose memory other inputs share")
+    for i, t in enumerate(tensors):
+        if i not in written and t._storage is not None and t._storage.version != run.before[i].version:
+            raise recorder.unsupported(f"a write to {labels[i]} that was not recorded (from another thread?)")
+    grads = [t._grad for t, attributes in zip(tensors, run.before, strict=True) if t._grad is not attributes.grad]
+    fresh = [g for g in grads if g is not None]
+    if len({id(g) for g in fresh}) < len(fresh) or _sharing(fresh):
+        raise recorder.unsupported("one gradient given to two tensors: clone() it")
 
 
 def _difference(before: _Signature, after: _Signature) -> str:
@@ -382,10 +426,16 @@ def _signature(function: Callable[..., Any], args: Any, kwargs: Any) -> _Signatu
             tensors.append(g)
             labels.append(f"{label}.grad")
         grads.append(None if g is None else numbers[id(g)])
-    metas = tuple([(*aval(t), t._requires_grad, t._node is None) for t in tensors])
+    metas = tuple([_meta(t) for t in tensors])
     static = (len(args), tuple(kwargs), tuple(found.key))
     key = (static, metas, _sharing(tensors), tuple(grads), *_modes())
-    return _Signature(tensors, labels, key, own, static)
+    return _Signature(tensors, labels, key, own, static, found.seen)
+
+
+def _meta(t: TensorBase) -> tuple[Any, ...]:
+    """What a program depends on of a tensor besides its value: strides too, which decide what is a view."""
+    node = history(t)
+    return (*aval(t), t._requires_grad, None if node is None else node.kind)
 
 
 def _sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:
@@ -393,8 +443,17 @@ def _sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:
     on: dict[Any, list[int]] = {}
     for i, t in enumerate(tensors):
         if t._storage is not None:
-            on.setdefault(t._storage.memory, []).append(i)
+            on.setdefault(_memory(t), []).append(i)
     return tuple([tuple(group) for group in on.values() if len(group) > 1])
+
+
+def _memory(t: TensorBase) -> Any:
+    """What stands for the memory of `t`: the array that owns it, where NumPy arrays share it from outside."""
+    assert t._storage is not None
+    memory = t._storage.memory
+    if not memory.exported:
+        return memory
+    return id(t._array if t._array.base is None else t._array.base)
 
 
 def _parameter_names(function: Callable[..., Any], count: int) -> Sequence[str]:

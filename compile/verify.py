@@ -88,7 +88,7 @@ class Report:
         if bad is None or bad.fraction <= 1:
             return
         raise CheckError(
-            f"{self.name}: the compiled program disagrees with the eager tape in {bad.name}{list(bad.index)}: compiled "
+            f"{self.name}: the compiled program disagrees with the eager run in {bad.name}{list(bad.index)}: compiled "
             f"{bad.compiled!r}, eager {bad.eager!r}, float64 {bad.truth!r}, tolerance {bad.tolerance:.3g}."
             f"\n{self.blame}"
         )
@@ -123,12 +123,7 @@ def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any)
     """One output against its truth (`runs[0]`) and tolerance (the spread of the other runs)."""
     truth, tolerance = tolerances(var, runs)
     compiled, eager = np.asarray(compiled), np.asarray(eager)
-    with np.errstate(all="ignore"):
-        error = np.abs(_widened(compiled) - truth)
-        fraction = np.where(error == 0, 0.0, error / tolerance)
-        agreed = (compiled == eager) | (_is_nan(compiled) & _is_nan(eager))
-        fraction = np.where(agreed, np.where(np.isfinite(fraction), np.minimum(fraction, 1.0), 0.0), fraction)
-        fraction = np.where(np.isnan(fraction), np.inf, fraction)
+    fraction = np.maximum(_fraction(compiled, eager, truth, tolerance), _fraction(eager, compiled, truth, tolerance))
     if not fraction.size:
         return Comparison(name, 0.0, (), None, None, None, 0.0)
     at = np.unravel_index(np.argmax(fraction), fraction.shape)
@@ -139,6 +134,19 @@ def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any)
 
 
 
+
+
+def _fraction(found: Any, other: Any, truth: Any, tolerance: Any) -> Any:
+    """The error of `found` as a fraction of its tolerance.
+
+    Where the two runs give the very same (an overflow, or a choice that hung on a rounding), there is nothing to blame.
+    """
+    with np.errstate(all="ignore"):
+        error = np.abs(_widened(found) - truth)
+        fraction = np.where(error == 0, 0.0, error / tolerance)
+        same = (found == other) | (_is_nan(found) & _is_nan(other))
+        fraction = np.where(np.isnan(fraction), np.inf, fraction)
+        return np.where(same, np.where(np.isfinite(fraction), np.minimum(fraction, 1.0), 0.0), fraction)
 
 
 def _is_nan(x: Any) -> Any:
@@ -153,9 +161,19 @@ def tolerances(var: Var, runs: Sequence[Any]) -> tuple[Any, Any]:
         return truth, np.where(changed, np.inf, 0.5)
     eps, tiny = _precision(var.dtype)
     with np.errstate(all="ignore"):
-        spread = np.sqrt(np.mean([np.abs(_widened(run) - truth) ** 2 for run in runs[1:]], axis=0))
-        spread = np.where(np.isfinite(spread), spread, np.inf)
+        spread = _spread(np.stack([np.abs(_widened(run) - truth) for run in runs[1:]]))
         return truth, SAFETY * spread + ULPS * eps * np.abs(truth) + tiny
+
+
+def _spread(deviations: Any) -> Any:
+    """The root mean square over the runs, of those that stayed finite; infinite where most did not."""
+    finite = np.isfinite(deviations)
+    kept = np.where(finite, deviations, 0.0)
+    largest = np.max(kept, axis=0)  # squares of very large or small numbers would not be numbers any more
+    scaled = kept / np.where(largest > 0, largest, 1.0)
+    count = np.count_nonzero(finite, axis=0)
+    mean = np.sum(scaled**2, axis=0) / np.maximum(count, 1)
+    return np.where(2 * count > len(deviations), largest * np.sqrt(mean), np.inf)
 
 
 def _precision(dtype: np.dtype[Any]) -> tuple[float, float]:
@@ -191,15 +209,21 @@ def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
 class _Noise:
     """Runs primitives in place of `state.quiet`, as if every operand and every result had been rounded.
 
-    `eps` is the size of a rounding error, that of the coarsest dtype of the tape.
+    `roundings` has the size of a rounding error for each step of the tape.
     """
 
     _POOL = 1 << 16
 
-    def __init__(self, seed: int, eps: float) -> None:
+    def __init__(self, seed: int, roundings: dict[Step, float]) -> None:
         self.generator = np.random.default_rng(seed)
-        self.pool = self.generator.standard_normal(2 * self._POOL) * eps
+        self.pool = self.generator.standard_normal(2 * self._POOL)
         self.quiet = state.quiet
+        self.roundings = roundings
+        self.eps = 0.0
+
+    def begin(self, step: Step) -> None:
+        """From here on, primitives belong to `step`."""
+        self.eps = self.roundings[step]
 
     def __call__(self, function: Callable[..., Any], *arrays: Any, **params: Any) -> Any:
         if function in _EXACT:
@@ -216,7 +240,7 @@ class _Noise:
             return a
         start = self.generator.integers(self._POOL)
         noise = self.pool[start : start + a.size] if a.size <= self._POOL else np.resize(self.pool[start:], a.size)
-        return self.quiet(np.multiply, a, 1.0 + growth * noise.reshape(a.shape))
+        return self.quiet(np.multiply, a, 1.0 + self.eps * growth * noise.reshape(a.shape))
 
 
 def _terms(arrays: Sequence[Any]) -> float:
@@ -226,10 +250,21 @@ def _terms(arrays: Sequence[Any]) -> float:
     return max(max(sizes) / min(sizes), max((n for shape in shapes for n in shape), default=1), 1)
 
 
-def _coarsest(tape: Tape) -> float:
-    """The largest spacing at 1 of the floating dtypes on the tape."""
-    dtypes = {v.dtype for step in tape.steps for v in (*step.outputs, *step.vars)} | {v.dtype for v in tape.inputs}
-    return max((_precision(d)[0] for d in dtypes if d.kind not in "biu"), default=0.0)
+def _roundings(tape: Tape) -> dict[Step, float]:
+    """Per step, the coarsest spacing at 1 of the floating dtypes it works in; a backward works in its ancestors'."""
+    reach: dict[Var, float] = {v: _spacing([v]) for v in tape.inputs}
+    found = {}
+    for step in tape.steps:
+        found[step] = _spacing([*step.vars, *step.outputs])
+        behind = max([found[step], *[reach[v] for v in step.vars]])
+        if step.prim is structure.backward:
+            found[step] = behind
+        reach.update(dict.fromkeys(step.outputs, behind))
+    return found
+
+
+def _spacing(variables: Sequence[Var]) -> float:
+    return max((_precision(v.dtype)[0] for v in variables if v.dtype.kind not in "biu"), default=0.0)
 
 
 def replay(
@@ -241,13 +276,16 @@ def replay(
     """
     recorder, enabled, quiet = state.recorder, state.grad_enabled, state.quiet
     state.recorder, state.grad_enabled = None, True
-    if seed is not None:
-        state.quiet = _Noise(seed, _coarsest(tape))
+    noise = None if seed is None else _Noise(seed, _roundings(tape))
+    if noise is not None:
+        state.quiet = noise
     try:
         env: dict[Var, Any] = {}
         for var, value in zip(tape.inputs, values, strict=True):
             env[var] = _leaf(np.asarray(value).astype(_wide(var.dtype)), var.requires_grad)
         for step in tape.steps:
+            if noise is not None:
+                noise.begin(step)
             env.update(zip(step.outputs, _replay_step(step, env), strict=True))
         return {var: env[var]._array for var in (env if wanted is None else wanted)}
     finally:

@@ -192,6 +192,8 @@ def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
 
 def accumulate(leaf: TensorBase, g: Any, create_graph: bool) -> None:
     """Add `g` to `leaf.grad`: in place, unless the gradient itself has a graph."""
+    if not leaf._requires_grad:  # no longer
+        return
     held = leaf._grad
     if create_graph:
         leaf._grad = g if held is None else held + g

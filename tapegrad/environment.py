@@ -3,25 +3,29 @@
 Found anew at each call, in a fixed order, from the function's closure, the globals its code names, its defaults and
 the object it is bound to, through containers and the attributes of objects. Tensors found are inputs. Everything else
 becomes part of the key that chooses a specialisation, so that no captured value can go stale: a flag that flips, a
-list that grows or a number that changes makes another key; a tensor put in another's place is used from then on.
+list that grows or a number that changes makes another key; a tensor put in another's place is used from then on. What
+could change unseen (iterators, open files, random generators, the clock) is refused.
 """
 
 from __future__ import annotations
 
-import dis
+import builtins
+import datetime
 import enum
 import functools
-import os
+import logging
 import random
 import secrets
 import sys
-import sysconfig
+import time
 import types
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
+from .code_objects import Code, code_of, is_library_module
 from .dtypes import dtype
 from .errors import UnsupportedError
 from .tape import TensorBase
@@ -30,12 +34,11 @@ __all__ = ["Reachable", "reach"]
 
 _PLAIN = frozenset({bool, int, str, bytes, type(None)})
 _MOST_BYTES = 1 << 16
-_RANDOM_MODULES = (random, secrets, np.random)
-_LIBRARIES = tuple({
-    os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")
-})  # fmt: skip
-_HERE = os.path.dirname(os.path.realpath(__file__)) + os.sep
-_COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os.sep  # in a checkout
+_CHANGING_MODULES = (random, secrets, np.random, time, datetime, uuid)
+_RANDOM_TYPES = (random.Random, np.random.RandomState, np.random.Generator)
+_UNSEEN = tuple(
+    getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "input", "open", "__import__")
+)
 
 
 class Reachable:
@@ -68,14 +71,39 @@ def _visit(value: Any, path: str, found: Reachable) -> None:
     if kind in _PLAIN:
         found.key.append((kind, value))
         return
-    if isinstance(value, TensorBase):
-        found.key.append(_number(value, path, found))
-        return
-    if id(value) in found.seen:
-        found.key.append(("again", found.seen[id(value)]))
+    number = found.seen.get(id(value))
+    if number is not None:
+        found.key.append(("again", number))
         return
     found.seen[id(value)] = len(found.seen)
-    (_HANDLERS.get(kind) or _other)(value, path, found)
+    if isinstance(value, TensorBase):
+        _tensor(value, path, found)
+    else:
+        (_HANDLERS.get(kind) or _other)(value, path, found)
+
+
+def _refuse(path: str, what: str) -> UnsupportedError:
+    return UnsupportedError(f"jit: {path} {what}: pass what the function needs of it as an argument")
+
+
+# Values
+
+
+def _tensor(t: TensorBase, path: str, found: Reachable) -> None:
+    found.key.append("tensor")
+    found.tensors.append(t)
+    found.paths.append(path)
+    if t.__dict__:
+        _attributes(t, path, found)
+
+
+def _attributes(value: Any, path: str, found: Reachable) -> None:
+    """What is kept in `__dict__`."""
+    held = getattr(value, "__dict__", None)
+    if held:
+        found.key.append(tuple(held))
+        for name, part in held.items():
+            _visit(part, f"{path}.{name}", found)
 
 
 def _float(value: Any, path: str, found: Reachable) -> None:
@@ -86,34 +114,8 @@ def _static(value: Any, path: str, found: Reachable) -> None:
     found.key.append((type(value), value))
 
 
-def _number(t: TensorBase, path: str, found: Reachable) -> int:
-    """The tensor's number in order of discovery."""
-    number = found.seen.get(id(t))
-    if number is None:
-        number = found.seen[id(t)] = len(found.seen)
-        found.tensors.append(t)
-        found.paths.append(path)
-    return number
-
-
 def _slice(value: Any, path: str, found: Reachable) -> None:
     found.key.append((slice, repr(value)))
-
-
-def _sequence(value: Any, path: str, found: Reachable) -> None:
-    found.key.append((type(value), len(value)))
-    for i, part in enumerate(value):
-        _visit(part, f"{path}[{i}]", found)
-
-
-def _mapping(value: Any, path: str, found: Reachable) -> None:
-    found.key.append((type(value), tuple(value)))
-    for name, part in value.items():
-        _visit(part, f"{path}[{name!r}]", found)
-
-
-def _set(value: Any, path: str, found: Reachable) -> None:
-    found.key.append((type(value), frozenset(value)))
 
 
 def _array(value: Any, path: str, found: Reachable) -> None:
@@ -125,9 +127,39 @@ def _array(value: Any, path: str, found: Reachable) -> None:
     found.key.append(("array", value.shape, value.dtype, value.tobytes()))
 
 
+# Containers
+
+
+def _sequence(value: Any, path: str, found: Reachable) -> None:
+    found.key.append((type(value), len(value)))
+    for i, part in enumerate(value):
+        _visit(part, f"{path}[{i}]", found)
+
+
+def _mapping(value: Any, path: str, found: Reachable) -> None:
+    found.key.append((type(value), len(value)))
+    for name, part in value.items():
+        if type(name) in _PLAIN:
+            found.key.append((type(name), name))
+        else:
+            _visit(name, f"a key of {path}", found)
+        _visit(part, f"{path}[{name!r}]", found)
+
+
+def _set(value: Any, path: str, found: Reachable) -> None:
+    if any(type(part) not in _PLAIN and not isinstance(part, float | enum.Enum) for part in value):
+        raise _refuse(path, "is a set of objects, which come in no fixed order")
+    found.key.append((type(value), frozenset((type(part), part) for part in value)))
+
+
+# Functions
+
+
 def _function(value: Any, path: str, found: Reachable) -> None:
-    code = _code_of(value.__code__)
+    code = code_of(value.__code__)
     if code.library:
+        if sys.modules.get(value.__module__) in _CHANGING_MODULES:
+            raise _changing(path)
         found.key.append(value)
         for part in _wrapped(value):
             _visit(part, path, found)
@@ -135,6 +167,8 @@ def _function(value: Any, path: str, found: Reachable) -> None:
     found.key.append(code)
     for name, part in _function_parts(value, code):
         _visit(part, name if name.isidentifier() else f"{path}.{name}", found)
+    if value.__dict__:
+        _attributes(value, path, found)
 
 
 def _wrapped(value: types.FunctionType) -> Iterator[Any]:
@@ -144,33 +178,14 @@ def _wrapped(value: types.FunctionType) -> Iterator[Any]:
             part = cell.cell_contents
         except ValueError:
             continue
-        if isinstance(part, types.FunctionType | types.MethodType | functools.partial):
-            yield part
+        parts: Iterable[Any] = (part,)
+        if isinstance(part, dict | types.MappingProxyType):  # functools.singledispatch keeps them so
+            parts = part.values()
+        yield from (p for p in parts if isinstance(p, types.FunctionType | types.MethodType | functools.partial))
 
 
-class _Code:
-    """What there is to know of a code object; one for each, so that it stands for the code in keys."""
-
-    __slots__ = ("attributes", "code", "globals", "library")
-
-    def __init__(self, code: types.CodeType) -> None:
-        self.code = code
-        self.library = is_library(code.co_filename)
-        self.globals, self.attributes = ((), ()) if self.library else _names(code)
-
-
-_CODES: dict[int, _Code] = {}
-
-
-def _code_of(code: types.CodeType) -> _Code:
-    known = _CODES.get(id(code))  # by identity: hashing code is slow, and this keeps it alive
-    if known is None:
-        known = _CODES[id(code)] = _Code(code)
-    return known
-
-
-def _function_parts(value: types.FunctionType, code: _Code) -> Iterator[tuple[str, Any]]:
-    """What the code of a function can see: closure, defaults, and the globals it names."""
+def _function_parts(value: types.FunctionType, code: Code) -> Iterator[tuple[str, Any]]:
+    """What the code of a function can see: closure, defaults, the globals it names and the modules it imports."""
     if value.__closure__:
         for name, cell in zip(value.__code__.co_freevars, value.__closure__, strict=True):
             try:
@@ -183,59 +198,70 @@ def _function_parts(value: types.FunctionType, code: _Code) -> Iterator[tuple[st
         yield "keyword defaults", value.__kwdefaults__
     for name in code.globals:
         if name in value.__globals__:
-            part = value.__globals__[name]
-            if part is np and "random" in code.attributes:
-                part = np.random
-            if isinstance(part, types.ModuleType) and not _is_library_module(part):
-                yield from _module_parts(part, code.attributes)
-            else:
-                yield name, part
+            yield from _global(name, value.__globals__[name], code)
+        elif getattr(builtins, name, None) in _UNSEEN:
+            raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
+    for module in code.imported(value.__globals__.get("__package__")):
+        yield from _global(module.__name__, module, code)
 
 
-def _module_parts(module: types.ModuleType, attributes: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
-    """Of a module of the user's, the names that the code mentions."""
-    for name in attributes:
-        if name in module.__dict__:
-            yield f"{module.__name__}.{name}", module.__dict__[name]
-
-
-def _names(code: types.CodeType) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The globals that code reads or writes, and the attributes it mentions; those of functions inside it too."""
-    names: dict[str, None] = {}
-    attributes: dict[str, None] = {}
-    for instruction in dis.get_instructions(code):
-        kind, _, what = instruction.opname.partition("_")
-        if kind in ("LOAD", "STORE", "DELETE") and what in ("GLOBAL", "NAME"):
-            names[instruction.argval] = None
-        elif what in ("ATTR", "METHOD"):
-            attributes[instruction.argval] = None
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            inner_names, inner_attributes = _names(constant)
-            names |= dict.fromkeys(inner_names)
-            attributes |= dict.fromkeys(inner_attributes)
-    return tuple(names), tuple(attributes)
+def _global(name: str, part: Any, code: Code) -> Iterator[tuple[str, Any]]:
+    """A global; of a module of the user's, the names that the code mentions."""
+    if part is np and "random" in code.attributes:
+        yield f"{name}.random", np.random
+    if isinstance(part, types.ModuleType) and part.__name__ == "os" and "environ" in code.attributes:
+        yield f"{name}.environ", dict(part.environ)
+    if not isinstance(part, types.ModuleType) or is_library_module(part):
+        yield name, part
+        return
+    for attribute in code.attributes:
+        if attribute in part.__dict__ and part.__dict__[attribute] is not part:
+            yield from _global(f"{name}.{attribute}", part.__dict__[attribute], code)
 
 
 def _method(value: Any, path: str, found: Reachable) -> None:
     found.key.append("method")
+    _visit(value.__self__, "self" if isinstance(value.__func__, types.FunctionType) else path, found)
     _visit(value.__func__, path, found)
-    _visit(value.__self__, "self", found)
 
 
 def _partial(value: Any, path: str, found: Reachable) -> None:
     found.key.append("partial")
     for name, part in (("func", value.func), ("args", value.args), ("keywords", value.keywords)):
         _visit(part, f"{path}.{name}", found)
+    _attributes(value, path, found)
+
+
+def _builtin(value: Any, path: str, found: Reachable) -> None:
+    """A function written in C: itself, and the object it is a method of."""
+    owner = value.__self__
+    if isinstance(owner, types.ModuleType) or owner is None:
+        if owner in _CHANGING_MODULES:
+            raise _changing(path)
+        found.key.append(value)
+    elif isinstance(owner, type):
+        if sys.modules.get(owner.__module__) in _CHANGING_MODULES:
+            raise _changing(path)
+        found.key.append((value.__name__, owner))
+    else:
+        found.key.append(("method", value.__name__))
+        _visit(owner, path, found)
+
+
+def _changing(path: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"jit: {path} draws random numbers or tells the time, which the compiled program would repeat for ever: do it "
+        "outside, pass the result in"
+    )
+
+
+def _module(value: Any, path: str, found: Reachable) -> None:
+    if value in _CHANGING_MODULES:
+        raise _changing(path)
+    found.key.append(value)
 
 
 def _identity(value: Any, path: str, found: Reachable) -> None:
-    owner = value if isinstance(value, types.ModuleType) else getattr(value, "__self__", None)
-    if owner in _RANDOM_MODULES or isinstance(owner, random.Random | np.random.RandomState | np.random.Generator):
-        raise UnsupportedError(
-            f"jit: {path} draws random numbers, which the compiled program would repeat for ever: draw outside, "
-            "pass them in"
-        )
     found.key.append(value)
 
 
@@ -244,12 +270,20 @@ def _wrapper(value: Any, path: str, found: Reachable) -> None:
     _visit(value.fget if isinstance(value, property) else value.__func__, path, found)
 
 
+# Classes and objects
+
+
 def _class(value: Any, path: str, found: Reachable) -> None:
     found.key.append(value)
-    if _is_library_module(sys.modules.get(value.__module__)):
+    module = sys.modules.get(value.__module__)
+    if is_library_module(module):
+        if module in _CHANGING_MODULES:
+            raise _changing(path)
         return
+    if type(value) is not type:
+        _visit(type(value), f"the class of {path}", found)
     for base in value.__mro__:
-        if not _is_library_module(sys.modules.get(base.__module__)):
+        if not is_library_module(sys.modules.get(base.__module__)):
             for name, part in vars(base).items():
                 if not _is_machinery(name, part):
                     _visit(part, f"{path}.{name}", found)
@@ -267,8 +301,12 @@ def _other(value: Any, path: str, found: Reachable) -> None:
     for known, handler in _FALLBACKS:
         if isinstance(value, known):
             handler(value, path, found)
+            if handler is not _class and handler is not _module:
+                _attributes(value, path, found)
             return
-    if hasattr(value, "__wrapped__"):  # a cache or jit around a function
+    if isinstance(value, _RANDOM_TYPES):
+        raise _changing(path)
+    if type(value).__name__ in ("Jitted", "_lru_cache_wrapper") and hasattr(value, "__wrapped__"):
         found.key.append(type(value))
         _visit(value.__wrapped__, path, found)
         return
@@ -276,41 +314,32 @@ def _other(value: Any, path: str, found: Reachable) -> None:
 
 
 def _object(value: Any, path: str, found: Reachable) -> None:
-    held = getattr(value, "__dict__", None)
-    slots = [name for base in type(value).__mro__ for name in _slots(base) if hasattr(value, name)]
-    if held is None and not slots:
+    kind = type(value)
+    if any(_is_written_in_c(base) for base in kind.__mro__[:-1]) or kind is object:
         raise UnsupportedError(
-            f"jit: {path} is a {type(value).__module__}.{type(value).__qualname__}, whose state cannot be watched for "
-            "changes: pass what the function needs of it as an argument"
+            f"jit: {path} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be watched for changes: "
+            "pass what the function needs of it as an argument"
         )
-    found.key.append(("object", type(value), tuple(held or ()), tuple(slots)))
-    _visit(type(value), type(value).__qualname__, found)
-    for name, part in (held or {}).items():
-        _visit(part, f"{path}.{name}", found)
+    slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
+    found.key.append(("object", kind, tuple(slots)))
+    _visit(kind, kind.__qualname__, found)
+    _attributes(value, path, found)
     for name in slots:
         _visit(getattr(value, name), f"{path}.{name}", found)
+
+
+@functools.cache
+def _is_written_in_c(cls: type) -> bool:
+    """Whether instances of a class may hold what is in no attribute."""
+    return not cls.__flags__ & (1 << 9) or any(  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
+        isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType) for part in vars(cls).values()
+    )
 
 
 def _slots(cls: type) -> tuple[str, ...]:
     names = cls.__dict__.get("__slots__", ())
     listed = (names,) if isinstance(names, str) else tuple(names)
     return tuple(name for name in listed if name not in ("__dict__", "__weakref__"))
-
-
-@functools.cache
-def is_library(filename: str) -> bool:
-    """Whether code from this file is a library's (Python's, an installed package's or tapegrad's), not the user's."""
-    path = os.path.realpath(filename)
-    if path.startswith(os.path.join(_HERE, "examples") + os.sep):
-        return False
-    return path.startswith((*_LIBRARIES, _HERE, _COMPILE)) or filename.startswith("<frozen")
-
-
-def _is_library_module(module: types.ModuleType | None) -> bool:
-    if module is None or module.__name__ == "__main__":
-        return False
-    filename = getattr(module, "__file__", None)
-    return filename is None or is_library(filename)
 
 
 _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
@@ -328,9 +357,13 @@ _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
     np.ndarray: _array,
     types.FunctionType: _function,
     types.MethodType: _method,
-    types.BuiltinFunctionType: _identity,
-    types.ModuleType: _identity,
+    types.BuiltinFunctionType: _builtin,
+    types.MethodDescriptorType: _identity,
+    types.WrapperDescriptorType: _identity,
+    types.ModuleType: _module,
+    types.GenericAlias: _identity,
     np.ufunc: _identity,
+    logging.Logger: _identity,  # what it writes is for people, like print's output
     functools.partial: _partial,
     staticmethod: _wrapper,
     classmethod: _wrapper,
@@ -341,10 +374,11 @@ _FALLBACKS: tuple[tuple[Any, Callable[[Any, str, Reachable], None]], ...] = (
     ((bool, int, str, bytes, enum.Enum, np.dtype), _static),
     ((float, complex), _float),
     (type, _class),
-    (types.ModuleType, _identity),
+    (types.ModuleType, _module),
     ((list, tuple), _sequence),
     (dict, _mapping),
     ((set, frozenset), _set),
     (np.generic, _array),
     (np.ndarray, _array),
+    (logging.Logger, _identity),
 )

@@ -6,10 +6,10 @@ Lists, tuples, named tuples, dicts and dataclass instances are containers; all e
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["Structure", "flatten", "unflatten"]
+__all__ = ["Structure", "containers", "flatten", "unflatten"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,4 +62,18 @@ def _unflatten(structure: Structure, take: Callable[[], Any]) -> Any:
         rebuilt = kind()
         rebuilt.update(zip(structure.keys, parts, strict=True))
         return rebuilt
-    return kind(**dict(zip(structure.keys, parts, strict=True)))
+    rebuilt = object.__new__(kind)  # as it was, without __init__ and __post_init__
+    for name, part in zip(structure.keys, parts, strict=True):
+        object.__setattr__(rebuilt, name, part)
+    return rebuilt
+
+
+def containers(tree: Any) -> Iterator[Any]:
+    """The containers in `tree`, itself included."""
+    if _flatten(tree, lambda leaf: None).kind is not None:
+        yield tree
+        parts = tree.values() if isinstance(tree, dict) else tree
+        if dataclasses.is_dataclass(tree):
+            parts = [getattr(tree, field.name) for field in dataclasses.fields(tree)]
+        for part in parts:
+            yield from containers(part)

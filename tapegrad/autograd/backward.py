@@ -51,6 +51,8 @@ def backward(
     leaves = _leaves(edges) if inputs is None else [_leaf_input(x) for x in _listed(inputs)]
     if inputs is not None and not leaves:
         raise NotDifferentiableError("`inputs` argument to `backward()` cannot be empty.")
+    if state.recorder is not None:
+        state.recorder.before_backward(roots, leaves)
     targets = [edge_of(leaf) for leaf in leaves]
     found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
     for leaf, g in zip(leaves, _recorded(roots, seeds, leaves, found), strict=True):
@@ -113,6 +115,8 @@ def grad(
         if not x._requires_grad:
             raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
     edges, seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
+    if state.recorder is not None:
+        state.recorder.before_backward(roots, wanted)
     found = engine.run(
         edges,
         seeds,
@@ -145,8 +149,10 @@ def _recorded(
         distinct = {id(grads[i]): i for i in reached}
         for i in reached:  # two inputs may be given the very same tensor
             if distinct[id(grads[i])] != i:
-                grads[i] = wrap(grads[i]._array)
-        recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
+                same, grads[i] = grads[i], wrap(grads[i]._array.copy())
+                grads[i]._requires_grad, grads[i]._node, grads[i]._index = same._requires_grad, same._node, same._index
+        if reached:
+            recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
     return grads
 
 

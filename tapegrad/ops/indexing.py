@@ -73,7 +73,8 @@ def _assigned(x: Tensor, value: Any) -> Tensor:
         check_range(value, d)
     if not isinstance(value, int | float | complex | np.ndarray | np.generic | Sequence) or isinstance(value, str):
         raise TypeError(f"can't assign a {type(value).__name__} to a torch.{d.scalar_type}Tensor")
-    return tensor(value)
+    wide = {float: dtypes.float64, complex: dtypes.complex128}.get(type(value))  # rounded once, to the dtype of `x`
+    return tensor(value, dtype=wide)
 
 
 def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:

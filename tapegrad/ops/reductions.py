@@ -41,7 +41,9 @@ def sum(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any = 
     if require_tensor("sum", input)._array.dtype.kind in "biu" and dtype is None:
         dtype = dtypes.int64
     input = _cast_first(input, dtype)
-    out = apply_single(p.reduce_sum, input, {"axes": normalise_dims("sum", dim, input._array.ndim), "keepdims": keepdim})
+    out = apply_single(
+        p.reduce_sum, input, {"axes": normalise_dims("sum", dim, input._array.ndim), "keepdims": keepdim}
+    )
     return renamed("SumBackward0", out) if dim is None else out
 
 
@@ -54,7 +56,9 @@ def mean(input: Tensor, dim: Dims = None, keepdim: bool = False, *, dtype: Any =
             "mean(): could not infer output dtype. Input dtype must be either a floating point or complex dtype. "
             f"Got: {dtype_of(input).scalar_type}"
         )
-    out = apply_single(p.reduce_mean, input, {"axes": normalise_dims("mean", dim, input._array.ndim), "keepdims": keepdim})
+    out = apply_single(
+        p.reduce_mean, input, {"axes": normalise_dims("mean", dim, input._array.ndim), "keepdims": keepdim}
+    )
     return renamed("MeanBackward0", out) if dim is None else out
 
 

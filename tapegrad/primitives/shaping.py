@@ -63,6 +63,7 @@ broadcast_to = Primitive(
     _broadcast_to,
     node_name="ExpandBackward0",
     view=True,
+    write=lambda base, new, shape: reshape(new, shape=base.shape),  # nothing repeats, or writing is refused
     a=lambda g, in_shape: broadcast_adjoint(g, in_shape),
 )
 """NumPy's broadcasting to a larger shape. What element-wise primitives do by themselves is this, on the tape."""

@@ -12,7 +12,7 @@ from ..storage import Storage
 from .node import make_node
 from .primitive import Primitive, native
 from .state import state
-from .variable import TensorBase, history, storage_of, wrap
+from .variable import UNRELATED, TensorBase, history, storage_of, wrap
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -146,6 +146,8 @@ def _link_view(out: TensorBase, source: TensorBase, prim: Primitive, params: dic
         base = source._base if source._base is not None else source
         out._base = base
         out._base_node = base._node
+    elif source._requires_grad or source._base_node is UNRELATED:
+        out._base_node = UNRELATED
 
 
 def alias(t: TensorBase, *, own_version: bool = False) -> Tensor:

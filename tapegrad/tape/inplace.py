@@ -15,7 +15,7 @@ from .apply import apply, renamed
 from .node import Node
 from .primitive import Primitive
 from .state import state
-from .variable import TensorBase, history, storage_of, wrap, writable
+from .variable import UNRELATED, TensorBase, history, storage_of, wrap, writable
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -39,6 +39,13 @@ def check_writable(t: TensorBase) -> None:
         return
     base = t._base
     if base is None:
+        if t._base_node is UNRELATED:
+            raise InPlaceError(
+                "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
+                "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view "
+                "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
+                "both outside (if you want the inplace to be tracked)."
+            )
         if t._requires_grad and t._node is None:
             raise InPlaceError("a leaf Variable that requires grad is being used in an in-place operation.")
     elif base._requires_grad and base._node is None:

@@ -50,16 +50,18 @@ class _Entry:
 class _Memory:
     """The present value of a storage: that of the tensor whose chain has length `depth`.
 
-    `count` is the number of writes so far; `inputs` the positions of the tape's inputs on this memory.
+    `count` is the number of writes so far; `inputs` the positions of the tape's inputs on this memory; `overwritten`
+    the values that were written over through `.data`, which autograd does not notice.
     """
 
-    __slots__ = ("count", "depth", "inputs", "var")
+    __slots__ = ("count", "depth", "inputs", "overwritten", "var")
 
     def __init__(self, var: Var, depth: int) -> None:
         self.var = var
         self.depth = depth
         self.count = 0
         self.inputs: list[int] = []
+        self.overwritten: list[Var] = []
 
 
 class Recorder:
@@ -69,6 +71,7 @@ class Recorder:
         self.tape = Tape(name)
         self.strict = strict
         self.labels: dict[int, str] = {}
+        self.refused: UnsupportedError | None = None
         self.captures: list[TensorBase] = []
         self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], int]] = []
         self._entries: dict[int, _Entry] = {}
@@ -287,11 +290,16 @@ class Recorder:
         new = self.read(out)
         if base is not t:
             new = self._write_through(entry.var, t._chain[len(base._chain) :], new)
+        if t._storage is not None and t._storage.origin is not None:
+            memory.overwritten += [memory.var, *[e.var for e in self._entries.values() if self._shares(e.tensor, t)]]
         entry.var = new if tracked else self._rebind(entry.var, new)
         memory.count += 1
         entry.seen = memory.count
         chain = base._chain[memory.depth :]
         memory.var = self._write_through(self.stopped(memory.var), chain, self.stopped(new)) if chain else entry.var
+
+    def _shares(self, a: TensorBase, b: TensorBase) -> bool:
+        return a._storage is not None and b._storage is not None and a._storage.memory is b._storage.memory
 
     def became_leaf(self, t: TensorBase) -> None:
         """`t.requires_grad_()`: from here on its value is a new leaf."""
@@ -305,6 +313,26 @@ class Recorder:
 
     # Backward
 
+    def before_backward(self, roots: Sequence[TensorBase], leaves: Sequence[TensorBase]) -> None:
+        """Called before a walk, which frees what it used: refuse what the tape cannot express."""
+        for t in roots:
+            self.read(t)
+        if self._foreign & self._read:
+            raise self.unsupported("backward through a graph that was begun before recording: detach() the input")
+        for t in leaves:
+            self.read(t)
+        overwritten = {var for memory in self._memory.values() for var in memory.overwritten}
+        if overwritten and overwritten & self._ancestors([self.read(t) for t in roots]):
+            raise self.unsupported("backward through a value that was overwritten through .data after it was used")
+
+    def _ancestors(self, roots: Sequence[Var]) -> set[Var]:
+        """Every value that the roots were computed from."""
+        found = set(roots)
+        for step in reversed(self.tape.steps):
+            if any(var in found for var in step.outputs):
+                found.update(step.vars)
+        return found
+
     def backward(
         self,
         roots: Sequence[TensorBase],
@@ -312,13 +340,9 @@ class Recorder:
         leaves: Sequence[TensorBase],
         grads: Sequence[TensorBase],
     ) -> None:
-        """Record that `grads` are the gradients of `roots` with respect to `leaves`."""
-        if self._foreign & self._read:
-            raise self.unsupported("backward through a graph that was begun before recording: detach() the input")
+        """Record that `grads` are the gradients of `roots` with respect to `leaves`; after `before_backward`."""
         inputs = [self.read(t) for t in (*roots, *cotangents)]
-        for leaf in leaves:
-            var = self.read(leaf)
-            inputs.append(self._entries[id(leaf)].leaf if leaf._node is None else var)
+        inputs += [self._entries[id(leaf)].leaf if leaf._node is None else self.read(leaf) for leaf in leaves]
         outs = tuple(Var(g._array.shape, g._array.dtype, g._requires_grad) for g in grads)
         params = {"roots": len(roots)}
         self.tape.steps.append(Step(PRIMITIVES["backward"], tuple(inputs), params, outs, user_source()))
@@ -336,12 +360,16 @@ class Recorder:
         """The error for `what`, naming the user's line."""
         source = user_source()
         where = f" ({source.place}: {source.text})" if source else ""
-        return UnsupportedError(f"{self.tape.name}: not supported while recording: {what}{where}")
+        error = UnsupportedError(f"{self.tape.name}: not supported while recording: {what}{where}")
+        self.refused = self.refused or error
+        return error
 
     # The end
 
     def finish(self, result: Any) -> None:
         """Set the outputs: the tensors in `result`, then the effects on the inputs."""
+        if self.strict and self.refused is not None:  # the function caught it, and went another way
+            raise self.refused
         leaves, self.tape.structure = flatten(result)
         tensors = [leaf for leaf in leaves if isinstance(leaf, TensorBase)]
         self.tape.outputs = [self.read(t) for t in tensors]

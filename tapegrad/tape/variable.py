@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from .node import Node
     from .primitive import Primitive
 
-__all__ = ["TensorBase", "history", "keep_on_device", "set_tensor_type", "storage_of", "wrap", "writable"]
+__all__ = ["UNRELATED", "TensorBase", "history", "keep_on_device", "set_tensor_type", "storage_of", "wrap", "writable"]
 
 _new = object.__new__
+
+UNRELATED: Any = object()
+"""The `_base_node` of a view made under `no_grad` of a tensor that requires grad: autograd does not relate the two."""
+
 _tensor_type: type[Any]
 
 
@@ -122,9 +126,10 @@ class _OnDevice:
         if name != "_array":
             raise AttributeError(f"'Tensor' object has no attribute {name!r}")
         t: Any = self
-        array = np.asarray(t._device)
-        t.__class__ = type(t).__bases__[1]
-        t._array = array
+        array = t._array = np.asarray(t._device)  # first, so that another thread finds it
+        cls = type(t)
+        if issubclass(cls, _OnDevice):
+            t.__class__ = cls.__bases__[1]
         return array
 
 

@@ -125,3 +125,24 @@ def test_report_reads_well():
         "tolerance)"
     )
     assert line.split()[0] == "out0" and 0 < float(line.split()[1]) < 1
+
+
+@pytest.mark.parametrize("scale", [1e-250, 1.0, 1e200])
+def test_scale_neither_blinds_nor_alarms(scale):
+    x = tg.tensor(np.linspace(1, 2, 7) * scale, dtype=tg.float64)
+    tape, eager, (compiled,) = outputs_of(lambda x: x * 3 - x, x)
+    assert checked(tape, eager, [compiled]).worst <= 1
+    assert checked(tape, eager, [compiled * 1.0001]).worst > 1
+
+
+def test_a_coarse_dtype_elsewhere_does_not_loosen():
+    x = tg.tensor([1.0, 2.0, 3.0])
+    tape, eager, compiled = outputs_of(lambda x: (x * 3, x.bfloat16() + 1), x)
+    assert checked(tape, eager, compiled).worst <= 1
+    assert checked(tape, eager, [compiled[0] * np.float32(1.0001), compiled[1]]).worst > 1
+
+
+def test_an_eager_run_that_the_tape_does_not_describe_fails():
+    x = tg.tensor([1.0, 2.0])
+    tape, (eager,), compiled = outputs_of(lambda x: x * 3, x)
+    assert checked(tape, [eager + 1], compiled).worst > 1

@@ -165,6 +165,20 @@ def test_writing() -> None:
 
 FORMS = """
 t(4, 3)[1].grad_fn
+x = leaf(2, 3, 2, 3); pull(x[:, [0, 1], :, [1, 2]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[:, [0, 1], [0, 1]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[:, 0, :, [1, 2]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[None, :, [0, 1], :, [1, 2]], x) ## unnamed
+x = t(2, 3, 2, 3); x[:, [0, 1], :, [1, 2]] = t(2, 2, 2); x
+x = t(2, 3, 2, 3); x[:, 0, :, [1, 2]] = t(2, 2, 2); x
+x = leaf(2, 3, 2, 3); pull(x[:, 0, None, [1, 0], 1:], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[0, [0, 1], :, [1, 0]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[[0, 1], 0, :, [1, 0]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[[0, 1], 0], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[:, 1, [0, 1]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[:, [0, 1], 1], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[:, [0, 1], None, [0, 1]], x) ## unnamed
+x = leaf(2, 3, 2, 3); pull(x[..., True, [0, 1]], x) ## unnamed
 leaf(4, 3)[1]
 leaf(4, 3)[1:]
 leaf(4, 3)[:, 1]

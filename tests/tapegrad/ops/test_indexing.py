@@ -57,6 +57,8 @@ IndexError: shape mismatch: indexing tensors could not be broadcast together wit
 >>> x = torch.zeros(2, 3, 4)
 >>> x[[0, 1], :, [0, 1]].shape, x[:, [0, 1], [0, 1]].shape, x[[0], None, [1]].shape
 (torch.Size([2, 3]), torch.Size([2, 2]), torch.Size([1, 1, 4]))
+>>> torch.zeros(2, 3, 4, 5)[:, [0, 1, 2], :, [0, 1, 2]].shape, torch.zeros(2, 3, 4, 5)[:, [0, 1], [0, 1]].shape
+(torch.Size([3, 2, 4]), torch.Size([2, 2, 5]))
 
 # masks
 >>> x = torch.arange(4)

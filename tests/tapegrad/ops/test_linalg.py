@@ -20,9 +20,9 @@ EXAMPLES = """
 # products and their gradients
 >>> a = torch.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
 >>> b = torch.tensor([[5.0], [6.0]], requires_grad=True)
->>> a @ b
-tensor([[17.],
-        [39.]], grad_fn=<MmBackward0>)
+>>> a @ b, a[0] @ a, a @ a[0], a[0] @ a[0]
+(tensor([[17.],
+        [39.]], grad_fn=<MmBackward0>), tensor([ 7., 10.], grad_fn=<SqueezeBackward4>), tensor([ 5., 11.], grad_fn=<MvBackward0>), tensor(5., grad_fn=<DotBackward0>))
 >>> torch.autograd.grad((a @ b).sum(), (a, b))
 (tensor([[5., 6.],
         [5., 6.]]), tensor([[4.],

@@ -125,6 +125,11 @@ RuntimeError: split_with_sizes expects split_sizes to sum exactly to 5 (input te
 >>> x.narrow(0, 4, 2)
 Traceback (most recent call last):
 RuntimeError: start (4) + length (2) exceeds dimension size (5).
+>>> x.narrow(0, 5, 1)
+Traceback (most recent call last):
+RuntimeError: start (5) + length (1) exceeds dimension size (5).
+>>> x.narrow(0, 5, 0), x.narrow(0, -2, 2)
+(tensor([], dtype=torch.int64), tensor([3, 4]))
 >>> x.select(0, 5)
 Traceback (most recent call last):
 IndexError: select(): index 5 out of range for tensor of size [5] at dimension 0

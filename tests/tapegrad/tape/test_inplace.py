@@ -48,6 +48,16 @@ tensor([1., 1.], requires_grad=True)
 >>> x, x.is_leaf
 (tensor([0.5000, 0.5000], requires_grad=True), True)
 
+# a leaf may be a view, and its views are then views of a leaf
+>>> x = torch.zeros(4).view(2, 2).requires_grad_()
+>>> y = x[0]
+>>> y += 1
+Traceback (most recent call last):
+RuntimeError: a view of a leaf Variable that requires grad is being used in an in-place operation.
+>>> torch.autograd.grad((y * 3).sum(), x)
+(tensor([[3., 3.],
+        [0., 0.]]),)
+
 # a write makes a tensor part of the graph
 >>> a = torch.ones(2, requires_grad=True)
 >>> x = torch.zeros(2)
