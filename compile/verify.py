@@ -88,7 +88,7 @@ class Report:
         if bad is None or bad.fraction <= 1:
             return
         raise CheckError(
-            f"{self.name}: the compiled program disagrees with the eager run in {bad.name}{list(bad.index)}: compiled "
+            f"{self.name}: the compiled program disagrees with the eager tape in {bad.name}{list(bad.index)}: compiled "
             f"{bad.compiled!r}, eager {bad.eager!r}, float64 {bad.truth!r}, tolerance {bad.tolerance:.3g}."
             f"\n{self.blame}"
         )

@@ -326,11 +326,11 @@ class Recorder:
             raise self.unsupported("backward through a value that was overwritten through .data after it was used")
 
     def _ancestors(self, roots: Sequence[Var]) -> set[Var]:
-        """Every value that the roots were computed from."""
+        """Every value that a walk back from the roots may read."""
         found = set(roots)
         for step in reversed(self.tape.steps):
-            if any(var in found for var in step.outputs):
-                found.update(step.vars)
+            if step.prim.name != "stop_gradient" and any(v in found and v.requires_grad for v in step.outputs):
+                found.update(step.inputs[:1] if step.prim.name == "rebind" else step.vars)
         return found
 
     def backward(
