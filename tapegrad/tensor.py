@@ -235,11 +235,11 @@ class Tensor(TensorMethods):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if value._array.dtype != self._array.dtype:
             raise TapegradError(f"Attempted to set `.data` of a {self.dtype} tensor to {value!r}: expected its dtype")
-        if state.recorder is not None:
-            raise state.recorder.unsupported("assignment to .data")
         memory, version = storage_of(value).memory, self._version
         if value._array is self._array and self._storage is not None and self._storage.memory is memory:
             return  # `x.data *= 2` ends so: the memory is written, and stays
+        if state.recorder is not None:
+            raise state.recorder.unsupported("assignment to .data")
         if value._array.shape != self._array.shape:
             self._accumulator = None
         self._array, self._device, self._chain, self._base = value._array, None, value._chain, None
