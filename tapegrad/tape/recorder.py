@@ -322,16 +322,20 @@ class Recorder:
         for t in leaves:
             self.read(t)
         overwritten = {var for memory in self._memory.values() for var in memory.overwritten}
-        if overwritten and overwritten & self._ancestors([self.read(t) for t in roots]):
+        if overwritten and overwritten & self._used_behind([self.read(t) for t in roots]):
             raise self.unsupported("backward through a value that was overwritten through .data after it was used")
 
-    def _ancestors(self, roots: Sequence[Var]) -> set[Var]:
-        """Every value that a walk back from the roots may read."""
-        found = set(roots)
+    def _used_behind(self, roots: Sequence[Var]) -> set[Var]:
+        """The values that a walk back from the roots may read."""
+        passed, used = set(roots), set()
         for step in reversed(self.tape.steps):
-            if step.prim.name != "stop_gradient" and any(v in found and v.requires_grad for v in step.outputs):
-                found.update(step.inputs[:1] if step.prim.name == "rebind" else step.vars)
-        return found
+            if any(v in passed and v.requires_grad for v in step.outputs):
+                if step.prim.name == "rebind":
+                    passed.add(step.inputs[0])  # for its derivative only
+                elif step.prim.name != "stop_gradient":
+                    passed.update(step.vars)
+                    used.update(step.vars)
+        return used
 
     def backward(
         self,
