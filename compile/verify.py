@@ -302,7 +302,9 @@ def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
     if step.prim is structure.backward:
         return _replay_backward(step, env)
     operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
-    params = {name: _wide(value) if isinstance(value, np.dtype) else value for name, value in step.params.items()}
+    params: dict[str, Any] = {}
+    for name, value in step.params.items():
+        params[name] = _wide(value) if isinstance(value, np.dtype) else value
     if step.prim is structure.constant:
         params["value"] = params["value"].astype(_wide(params["value"].dtype))
     out = apply(step.prim, tuple(operands), params)

@@ -15,7 +15,7 @@ __all__ = ["record"]
 
 
 def record(fn: Callable[..., Any] | None = None, *args: Any, **kwargs: Any) -> Any:
-    """Run a function, or a `with record() as tape:` block, and return its tape.
+    """Run a function, or a `with` block, and return the tape of what it did.
 
     The function runs as it would anyway. Its tensor arguments (in nested lists, tuples and dicts too) are the tape's
     first inputs; tensors it reads from elsewhere follow. The outputs are its results, then the new values of inputs

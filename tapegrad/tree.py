@@ -59,10 +59,10 @@ def _unflatten(structure: Structure, take: Callable[[], Any]) -> Any:
     if issubclass(kind, tuple):
         return kind(parts) if kind is tuple else kind(*parts)
     if issubclass(kind, dict):
-        rebuilt = kind()
-        rebuilt.update(zip(structure.keys, parts, strict=True))
-        return rebuilt
-    rebuilt = object.__new__(kind)  # as it was, without __init__ and __post_init__
+        mapping = kind()
+        mapping.update(zip(structure.keys, parts, strict=True))
+        return mapping
+    rebuilt: Any = object.__new__(kind)  # as it was, without __init__ and __post_init__
     for name, part in zip(structure.keys, parts, strict=True):
         object.__setattr__(rebuilt, name, part)
     return rebuilt
@@ -70,7 +70,7 @@ def _unflatten(structure: Structure, take: Callable[[], Any]) -> Any:
 
 def containers(tree: Any) -> Iterator[Any]:
     """The containers in `tree`, itself included."""
-    if _flatten(tree, lambda leaf: None).kind is not None:
+    if _flatten(tree, [].append).kind is not None:
         yield tree
         parts = tree.values() if isinstance(tree, dict) else tree
         if dataclasses.is_dataclass(tree):

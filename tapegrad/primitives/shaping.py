@@ -43,7 +43,7 @@ def _broadcast_to(a: Any, *, shape: tuple[int, ...]) -> Any:
         return np.ndarray(shape, a.dtype, np.asarray(a), 0, (0,) * len(shape))
     out = np.broadcast_to(a, shape)
     if a.flags.writeable:
-        out.flags.writeable = True  # a view like any other; writing where elements coincide is `check_writable`'s to refuse
+        out.flags.writeable = True  # a view like any other; `check_writable` refuses where elements coincide
     return out
 
 

@@ -126,10 +126,8 @@ def mismatch(shapes: Sequence[tuple[int, ...]]) -> str:
         for dim in range(1, min(len(first), len(other)) + 1):
             m, n = first[-dim], other[-dim]
             if m != n and 1 not in (m, n):
-                where = max(len(first), len(other)) - dim
-                return (
-                    f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {where}"
-                )
+                at = max(len(first), len(other)) - dim
+                return f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {at}"
     return f"shapes {[list(s) for s in shapes]} cannot be broadcast together"
 
 

@@ -41,10 +41,10 @@ def check_writable(t: TensorBase) -> None:
     if base is None:
         if t._base_node is UNRELATED:
             raise InPlaceError(
-                "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that this "
-                "use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both the view "
-                "and the inplace either both inside the no_grad block (if you don't want the inplace to be tracked) or "
-                "both outside (if you want the inplace to be tracked)."
+                "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
+                "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+                "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
+                "tracked) or both outside (if you want the inplace to be tracked)."
             )
         if t._requires_grad and t._node is None:
             raise InPlaceError("a leaf Variable that requires grad is being used in an in-place operation.")

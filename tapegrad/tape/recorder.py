@@ -206,8 +206,8 @@ class Recorder:
                 raise self.unsupported("a tensor captured after a view of it was written to")
         if self.strict:
             raise self.unsupported(
-                f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the function's"
-                " closure, globals or object: pass it as an argument"
+                f"a tensor of shape {list(t._array.shape)} that is neither an argument nor reachable from the "
+                "function's closure, globals or object: pass it as an argument"
             )
         self.add_input(t, self.labels.get(id(t)))
         return self._entries[id(t)]
@@ -327,7 +327,8 @@ class Recorder:
 
     def _used_behind(self, roots: Sequence[Var]) -> set[Var]:
         """The values that a walk back from the roots may read."""
-        passed, used = set(roots), set()
+        passed: set[Var] = set(roots)
+        used: set[Var] = set()
         for step in reversed(self.tape.steps):
             if any(v in passed and v.requires_grad for v in step.outputs):
                 if step.prim.name == "rebind":

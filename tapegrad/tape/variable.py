@@ -114,7 +114,7 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
     t._device = value
     if not isinstance(t, _OnDevice):
         del t._array
-        t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]  (a class of tensors is hashable)
+        t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]
 
 
 class _OnDevice:

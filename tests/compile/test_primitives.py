@@ -7,7 +7,6 @@ import random
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from tapegrad.compile.rules import INTERPRETED, RULES
 from tapegrad.compile.strategies import SAMPLES
@@ -70,12 +69,15 @@ def test_each_operand_of_a_primitive_has_a_rule_or_none():
 
 
 @pytest.mark.parametrize("sample", list(cases()))
-@settings(max_examples=settings().max_examples if THOROUGH else EXAMPLES)
-@given(data=st.data())
-def test_compiled_agrees_with_eager(sample, data):
-    probe = data.draw(probes(sample), label="probe")
-    truth, spread = spreads(probe)
-    for how, outcome in (("eager", eager(probe)), ("compiled", compiled(probe))):
-        for name, got, true, wide in zip(probe.names, outcome.parts, truth, spread, strict=True):
-            ulp = POOR.get(sample.prim.name, 1.0) if how == "compiled" and got.dtype == np.float64 else 1.0
-            check(f"{how} {name}", got, true, wide, ulp=ulp)
+def test_compiled_agrees_with_eager(sample):
+    # A function of its own for each case: hypothesis nests the settings of a function anew each time it is run.
+    @settings(max_examples=settings().max_examples if THOROUGH else EXAMPLES)
+    @given(probe=probes(sample))
+    def agrees(probe):
+        truth, spread = spreads(probe)
+        for how, outcome in (("eager", eager(probe)), ("compiled", compiled(probe))):
+            for name, got, true, wide in zip(probe.names, outcome.parts, truth, spread, strict=True):
+                ulp = POOR.get(sample.prim.name, 1.0) if how == "compiled" and got.dtype == np.float64 else 1.0
+                check(f"{how} {name}", got, true, wide, ulp=ulp)
+
+    agrees()
