@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,11 +17,9 @@ import numpy as np
 from ..primitives.structure import backward
 from ..tape import Step, Tape, Var
 from ..tape.printing import format_step, name_vars
+from .comparison import Comparison, compare
 from .lower import lower_flat
 from .plan import Planner, backward_parts
-
-if TYPE_CHECKING:
-    from .verify import Comparison
 
 __all__ = ["blame"]
 
@@ -33,8 +31,6 @@ def blame(tape: Tape, values: Sequence[Any], runs: Sequence[Mapping[Var, Any]]) 
 
     `values` are the tape's inputs, `runs` its replays, the true one first.
     """
-    from .verify import compare
-
     everything = [var for step in tape.steps for var in step.outputs]
     with jax.enable_x64(True):
         computed = jax.jit(lower_flat(replace(tape, outputs=everything)))(*[np.array(v) for v in values])

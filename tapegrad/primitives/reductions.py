@@ -102,7 +102,7 @@ all_ = Primitive("all", lambda a, *, axes, keepdims: np.all(a, axis=axes, keepdi
 def _var(a: Any, *, axes: Axes, keepdims: bool, correction: float) -> Any:
     """Mean squared deviation with `correction` degrees of freedom taken off; two passes, so no cancellation."""
     centred = a - np.add.reduce(a, axis=axes, keepdims=True) / _count(a.shape, axes)
-    squares = np.add.reduce((centred * centred.conjugate()).real, axis=axes, keepdims=keepdims)
+    squares = _add_reduce((centred * centred.conjugate()).real, axis=axes, keepdims=keepdims)
     return squares / squares.dtype.type(max(_count(a.shape, axes) - correction, 0))
 
 

@@ -7,7 +7,8 @@ import pytest
 import tapegrad as tg
 import tapegrad.nn.functional as F  # noqa: N812
 from tapegrad.compile.lower import lower_flat
-from tapegrad.compile.verify import check, replay
+from tapegrad.compile.replay import replay
+from tapegrad.compile.verify import check
 
 
 def outputs_of(function, *tensors):

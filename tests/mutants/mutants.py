@@ -119,8 +119,8 @@ RULES = [
     ),
     *_of(
         "tapegrad/primitives/linalg.py",
-        ("g @ b.mT.conj()", "g @ b.mT", "matmul"),
-        ("a.mT.conj() @ g", "-(a.mT.conj() @ g)", "matmul"),
+        ("_product(g, _adjoint(b))", "_product(g, _adjoint(b).conj())", "matmul"),
+        ("_product(_adjoint(a), g)", "-_product(_adjoint(a), g)", "matmul"),
     ),
     *_of(
         "tapegrad/primitives/losses.py",

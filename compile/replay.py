@@ -1,0 +1,161 @@
+"""The tape replayed eagerly in float64: the truth, or with noise, how rounding spreads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..autograd import grad
+from ..primitives import arithmetic, indexing, shaping, structure
+from ..tape import PRIMITIVES, Step, Tape, Var, apply, state, wrap
+from .comparison import precision
+from .plan import backward_parts
+
+__all__ = ["replay"]
+
+_EXACT = frozenset(
+    prim.forward
+    for prim in (
+        shaping.reshape, shaping.permute, shaping.slice_, shaping.unslice, shaping.slice_scatter, shaping.flip,
+        shaping.concatenate, shaping.broadcast_to, structure.stop_gradient, structure.rebind, structure.constant,
+        structure.full, indexing.take, indexing.gather, indexing.put, arithmetic.where, arithmetic.neg,
+    )
+)  # fmt: skip
+"""Forwards that round nothing."""
+
+_ELEMENTWISE = frozenset(prim.forward for prim in PRIMITIVES.values() if prim.elementwise)
+
+
+def _wide(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """float64 for floats, complex128 for complex numbers, the dtype itself otherwise."""
+    if dtype.kind in "biu":
+        return dtype
+    return np.dtype(np.complex128 if dtype.kind == "c" else np.float64)
+
+
+class _Noise:
+    """Runs primitives in place of `state.quiet`, as if every operand and every result had been rounded.
+
+    `roundings` has the size of a rounding error for each step of the tape.
+    """
+
+    _POOL = 1 << 16
+
+    def __init__(self, seed: int, roundings: dict[Step, float]) -> None:
+        self.generator = np.random.default_rng(seed)
+        self.pool = self.generator.standard_normal(2 * self._POOL)
+        self.quiet = state.quiet
+        self.roundings = roundings
+        self.eps = 0.0
+
+    def begin(self, step: Step) -> None:
+        """From here on, primitives belong to `step`."""
+        self.eps = self.roundings[step]
+
+    def __call__(self, function: Callable[..., Any], *arrays: Any, **params: Any) -> Any:
+        if function in _EXACT:
+            return self.quiet(function, *arrays, **params)
+        growth = 1.0 if function in _ELEMENTWISE else math.sqrt(_terms(arrays))
+        out = self.quiet(function, *[self.rounded(a, growth) for a in arrays], **params)
+        if function not in _ELEMENTWISE:
+            growth = max(growth, math.sqrt(_terms([*arrays, out])))
+        return self.rounded(out, growth)
+
+    def rounded(self, a: Any, growth: float) -> Any:
+        """`a` changed by a random relative amount."""
+        if not isinstance(a, np.ndarray | np.generic) or a.dtype.kind not in "fc":
+            return a
+        start = self.generator.integers(self._POOL)
+        noise = self.pool[start : start + a.size] if a.size <= self._POOL else np.resize(self.pool[start:], a.size)
+        return self.quiet(np.multiply, a, 1.0 + self.eps * growth * noise.reshape(a.shape))
+
+
+def _terms(arrays: Sequence[Any]) -> float:
+    """How many terms a sum over these arrays may have."""
+    shapes = [a.shape for a in arrays if isinstance(a, np.ndarray)]
+    sizes = [max(math.prod(shape), 1) for shape in shapes] or [1]
+    return max(max(sizes) / min(sizes), max((n for shape in shapes for n in shape), default=1), 1)
+
+
+def _roundings(tape: Tape) -> dict[Step, float]:
+    """Per step, the coarsest spacing at 1 of the floating dtypes it works in; a backward works in its ancestors'."""
+    reach: dict[Var, float] = {v: _spacing([v]) for v in tape.inputs}
+    found = {}
+    for step in tape.steps:
+        found[step] = _spacing([*step.vars, *step.outputs])
+        behind = max([found[step], *[reach[v] for v in step.vars]])
+        if step.prim is structure.backward:
+            found[step] = behind
+        reach.update(dict.fromkeys(step.outputs, behind))
+    return found
+
+
+def _spacing(variables: Sequence[Var]) -> float:
+    return max((precision(v.dtype)[0] for v in variables if v.dtype.kind not in "biu"), default=0.0)
+
+
+def replay(
+    tape: Tape, values: Sequence[Any], seed: int | None = None, wanted: Sequence[Var] | None = None
+) -> dict[Var, Any]:
+    """Run the tape eagerly in float64 on input `values`; with a seed, with noise.
+
+    Returns the arrays of the `wanted` Vars, by default of all.
+    """
+    recorder, enabled, quiet = state.recorder, state.grad_enabled, state.quiet
+    state.recorder, state.grad_enabled = None, True
+    noise = None if seed is None else _Noise(seed, _roundings(tape))
+    if noise is not None:
+        state.quiet = noise
+    try:
+        env: dict[Var, Any] = {}
+        for var, value in zip(tape.inputs, values, strict=True):
+            env[var] = _leaf(np.asarray(value).astype(_wide(var.dtype)), var.requires_grad)
+        for step in tape.steps:
+            if noise is not None:
+                noise.begin(step)
+            env.update(zip(step.outputs, _replay_step(step, env), strict=True))
+        return {var: env[var]._array for var in (env if wanted is None else wanted)}
+    finally:
+        state.recorder, state.grad_enabled, state.quiet = recorder, enabled, quiet
+
+
+def _leaf(array: Any, requires_grad: bool) -> Any:
+    t = wrap(array)
+    t._requires_grad = requires_grad
+    return t
+
+
+def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
+    if step.prim is structure.backward:
+        return _replay_backward(step, env)
+    operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
+    params: dict[str, Any] = {}
+    for name, value in step.params.items():
+        params[name] = _wide(value) if isinstance(value, np.dtype) else value
+    if step.prim is structure.constant:
+        params["value"] = params["value"].astype(_wide(params["value"].dtype))
+    out = apply(step.prim, tuple(operands), params)
+    (var,) = step.outputs
+    if var.requires_grad != out._requires_grad:
+        out = _leaf(out._array, var.requires_grad)
+    return [out]
+
+
+def _replay_backward(step: Step, env: dict[Var, Any]) -> list[Any]:
+    roots, cotangents, leaves = backward_parts(step)
+    grads = grad(
+        [env[v] for v in roots],
+        [env[v] for v in leaves],
+        [env[v] for v in cotangents],
+        retain_graph=True,
+        create_graph=True,  # so that the rules run on tensors, and their primitives get noise
+        allow_unused=True,
+    )
+    found = []
+    for g, out in zip(grads, step.outputs, strict=True):
+        array = np.zeros(out.shape, _wide(out.dtype)) if g is None else g._array
+        found.append(g if g is not None and out.requires_grad else _leaf(array, False))
+    return found
