@@ -44,9 +44,7 @@ def blame(tape: Tape, values: Sequence[Any], runs: Sequence[Mapping[Var, Any]]) 
     return "Every step agrees when each one's value is asked for: the difference comes with how XLA fuses the steps."
 
 
-def _describe(
-    tape: Tape, step: Step, found: Comparison, names: Mapping[Var, str], known: Mapping[Var, Any]
-) -> str:
+def _describe(tape: Tape, step: Step, found: Comparison, names: Mapping[Var, str], known: Mapping[Var, Any]) -> str:
     where = "" if step.source is None else f"\n  at {step.source.place}: {step.source.text}"
     return (
         f"The first step that diverges: {format_step(step, names)}{where}\n"
@@ -56,9 +54,7 @@ def _describe(
     )
 
 
-def _script(
-    tape: Tape, step: Step, found: Comparison, names: Mapping[Var, str], known: Mapping[Var, Any]
-) -> str:
+def _script(tape: Tape, step: Step, found: Comparison, names: Mapping[Var, str], known: Mapping[Var, Any]) -> str:
     """A program that computes the step eagerly and compiled, on the numbers that made them differ."""
     if step.prim is backward:
         region = Planner(tape.steps).regions[step]

@@ -46,9 +46,6 @@ def compare(name: str, var: Var, runs: Sequence[Any], eager: Any, compiled: Any)
     )
 
 
-
-
-
 def _fraction(found: Any, other: Any, truth: Any, tolerance: Any) -> Any:
     """The error of `found` as a fraction of its tolerance.
 

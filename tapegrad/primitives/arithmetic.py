@@ -23,7 +23,6 @@ __all__ = [
 # `x.conjugate()` is spelled out in rules since arrays, tensors and Python scalars all have it.
 
 
-
 def _zero(g: Any) -> Any:
     """A cotangent of zeros like `g`, also where `g` is inf or nan."""
     return where(False, g, 0.0)
@@ -54,7 +53,6 @@ div = Primitive(
 reciprocal = Primitive("reciprocal", np.reciprocal, elementwise=True, a=lambda g, out: -g * (out * out).conjugate())
 
 
-
 def _pow_scalar(a: Any, *, exponent: Any) -> Any:
     """By the operator, which is fast for small whole powers; bfloat16 must be told to stay itself."""
     out = a**exponent
@@ -66,9 +64,7 @@ pow_scalar = Primitive(
     _pow_scalar,
     node_name="PowBackward0",
     elementwise=True,
-    a=lambda g, a, exponent: (
-        g * (exponent * a ** (exponent - 1)).conjugate() if exponent != 0 else _zero(g)
-    ),
+    a=lambda g, a, exponent: g * (exponent * a ** (exponent - 1)).conjugate() if exponent != 0 else _zero(g),
 )
 """`a` to a power that is a Python number; the derivative of `a ** 0` is 0 even at 0."""
 
@@ -140,7 +136,6 @@ where = Primitive(
     b=lambda g, condition: where(condition, 0.0, g),
 )
 """`a` where the boolean `condition` holds, else `b`."""
-
 
 
 def _half_of_ties(g: Any, a: Any, b: Any) -> Any:

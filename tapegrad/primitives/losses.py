@@ -33,9 +33,7 @@ def _nll_loss(logs: Any, target: Any, *, axis: int, ignore_index: int, reduction
     return total if reduction == "sum" else total / logs.dtype.type(np.count_nonzero(kept))
 
 
-def _nll_pull(
-    g: Any, target: Any, in_shape: tuple[int, ...], axis: int, ignore_index: int, reduction: str
-) -> Any:
+def _nll_pull(g: Any, target: Any, in_shape: tuple[int, ...], axis: int, ignore_index: int, reduction: str) -> Any:
     kept = ne(target, ignore_index)
     if reduction == "mean":
         axes = tuple(range(len(target.shape)))

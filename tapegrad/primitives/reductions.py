@@ -39,7 +39,6 @@ def _count(shape: tuple[int, ...], axes: Axes) -> int:
     return math.prod([shape[axis] for axis in axes])
 
 
-
 _add_reduce: Any = np.add.reduce
 
 

@@ -126,8 +126,8 @@ def mismatch(shapes: Sequence[tuple[int, ...]]) -> str:
         for dim in range(1, min(len(first), len(other)) + 1):
             m, n = first[-dim], other[-dim]
             if m != n and 1 not in (m, n):
-                at = max(len(first), len(other)) - dim
-                return f"The size of tensor a ({m}) must match the size of tensor b ({n}) at non-singleton dimension {at}"
+                at = f"non-singleton dimension {max(len(first), len(other)) - dim}"
+                return f"The size of tensor a ({m}) must match the size of tensor b ({n}) at {at}"
     return f"shapes {[list(s) for s in shapes]} cannot be broadcast together"
 
 
@@ -176,5 +176,3 @@ def renamed(name: str, out: Tensor) -> Tensor:
 def is_recording() -> bool:
     """Whether a recorder is active in this thread."""
     return state.recorder is not None
-
-

@@ -402,9 +402,7 @@ class Recorder:
         return [
             (position, self.read(t))
             for position, t in enumerate(self.captures)
-            if t._storage is not None
-            and (memory := self._memory.get(t._storage.memory)) is not None
-            and memory.count
+            if t._storage is not None and (memory := self._memory.get(t._storage.memory)) is not None and memory.count
         ]
 
 

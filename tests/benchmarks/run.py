@@ -91,7 +91,9 @@ def jax_digits():
 def torch_digits(torch):
     """The same step in PyTorch, eagerly."""
     images, labels = map(torch.from_numpy, digits_batch())
-    weights = {name: torch.tensor(w.detach().numpy(), requires_grad=True) for name, w in digits.initial_weights().items()}
+    weights = {
+        name: torch.tensor(w.detach().numpy(), requires_grad=True) for name, w in digits.initial_weights().items()
+    }
 
     def step():
         for w in weights.values():

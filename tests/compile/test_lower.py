@@ -41,9 +41,13 @@ def test_values_and_every_transformation(program, arrays):
     close(jax.jit(program)(*arrays), network_in_jax(*arrays))
     close(jax.grad(program, 1)(*arrays), jax.grad(network_in_jax, 1)(*arrays))
     close(jax.jit(jax.grad(program, 0))(*arrays), jax.grad(network_in_jax, 0)(*arrays))
-    for got, expected in zip(jax.vjp(program, *arrays)[1](jnp.float32(2)), jax.vjp(network_in_jax, *arrays)[1](2.0), strict=True):
+    for got, expected in zip(
+        jax.vjp(program, *arrays)[1](jnp.float32(2)), jax.vjp(network_in_jax, *arrays)[1](2.0), strict=True
+    ):
         close(got, expected)
-    for got, expected in zip(jax.jvp(program, arrays, tangents), jax.jvp(network_in_jax, arrays, tangents), strict=True):
+    for got, expected in zip(
+        jax.jvp(program, arrays, tangents), jax.jvp(network_in_jax, arrays, tangents), strict=True
+    ):
         close(got, expected)
     batch = [np.stack([a, a * 2]) for a in arrays]
     close(jax.vmap(program)(*batch), jax.vmap(network_in_jax)(*batch))
