@@ -29,8 +29,8 @@ class CompiledBackward(Node):
         self.shape, self.dtype = t._device.shape, t._device.dtype
         self.sequence = next_sequence()
 
-    def width(self) -> int:
-        return 0
+    def differentiable(self) -> list[int]:
+        return []
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:  # noqa: ARG002  (there is nothing to pull)
         raise UnsupportedError(

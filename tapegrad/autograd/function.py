@@ -48,9 +48,9 @@ class FunctionCtx(Node):
         self._width = len(args)
         self.sequence = next_sequence()
 
-    def width(self) -> int:
-        """How many arguments there were."""
-        return self._width
+    def differentiable(self) -> list[int]:
+        """The positions of all arguments, as in PyTorch."""
+        return list(range(self._width))
 
     def positions(self) -> tuple[int, ...]:
         """Which argument each edge belongs to."""

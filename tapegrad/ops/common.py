@@ -137,7 +137,7 @@ def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
     if out._array.dtype != t._array.dtype:
         source, target = dtype_of(out), dtype_of(t)
         if not dtypes.can_cast(source, target):
-            raise ShapeError(f"result type {source} can't be cast to the desired output type {target}")
+            raise ShapeError(f"result type {source.scalar_type} can't be cast to the desired output type {target.scalar_type}")
         out = cast_to(out, target)
     elif out is t:
         return t
@@ -162,7 +162,7 @@ def normalise_dims(op: str, dims: Dims, ndim: int) -> tuple[int, ...]:
     """Dims as a sorted tuple of non-negative ints; None and () mean all. Raises on repeats."""
     if dims is None:
         return _EVERY[ndim] if ndim < len(_EVERY) else tuple(range(ndim))
-    listed = [dims] if isinstance(dims, int) else list(dims)
+    listed = list(dims) if isinstance(dims, Sequence) else [dims]
     if not listed:
         return tuple(range(ndim))
     found = [normalise_dim(op, dim, ndim) for dim in listed]

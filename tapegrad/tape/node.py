@@ -64,14 +64,17 @@ class Node:
     @property
     def next_functions(self) -> tuple[Edge, ...]:
         """Per tensor operand, the node it came from (None if it needs no gradient) and its output number."""
-        found: list[Edge] = [(None, 0)] * self.width()
+        found: dict[int, Edge] = dict.fromkeys(self.differentiable(), (None, 0))
         for k, position in enumerate(self.positions()):
             found[position] = self.edge(k)
-        return tuple(found)
+        return tuple(found.values())
 
-    def width(self) -> int:
-        """How many operands there were (of a variadic primitive, up to the last that needs a gradient)."""
-        return max(len(self.prim.operands), self.plan.positions[-1] + 1) if self.leaf is None else 0
+    def differentiable(self) -> list[int]:
+        """The positions of the operands that have a rule (of a variadic primitive, up to the last that needs it)."""
+        if self.leaf is not None:
+            return []
+        count = max(len(self.prim.operands), self.plan.positions[-1] + 1)
+        return [position for position in range(count) if self.prim.rule(position) is not None]
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
