@@ -29,13 +29,15 @@ def _broadcast_to(a: Array, *, shape: Shape) -> Array:
 
 
 class _Window(NamedTuple):
-    """What a basic index selects of each axis, and the `shown` shape of what it gives: no axis for an int."""
+    """What a basic index selects of each axis, in rising order, and the `shown` shape of what it gives: no axis for an
+    int. The axes in `flipped` are gone through backwards."""
 
     starts: Shape
     stops: Shape
     steps: Shape
     sizes: Shape
     shown: Shape
+    flipped: Shape
 
 
 def _window(index: Index, shape: Shape) -> _Window:
@@ -52,13 +54,20 @@ def _window(index: Index, shape: Shape) -> _Window:
             ranges.append(range(entry, entry + 1))
     shown.extend(shape[len(ranges) :])
     ranges.extend(range(n) for n in shape[len(ranges) :])
+    flipped = tuple([axis for axis, r in enumerate(ranges) if r.step < 0])
+    ranges = [r[::-1] if r.step < 0 else r for r in ranges]
     return _Window(
         tuple([r.start if r else 0 for r in ranges]),
         tuple([r[-1] + 1 if r else 0 for r in ranges]),
         tuple([r.step for r in ranges]),
         tuple([len(r) for r in ranges]),
         tuple(shown),
+        flipped,
     )
+
+
+def _turned(a: Array, axes: Shape) -> Array:
+    return lax.rev(a, axes) if axes else a
 
 
 def _reshape(a: Array, shape: Shape) -> Array:
@@ -67,7 +76,8 @@ def _reshape(a: Array, shape: Shape) -> Array:
 
 def _slice(a: Array, *, index: Index) -> Array:
     window = _window(index, a.shape)
-    return _reshape(lax.slice(a, window.starts, window.stops, window.steps), window.shown)
+    found = lax.slice(a, window.starts, window.stops, window.steps)
+    return _reshape(_turned(found, window.flipped), window.shown)
 
 
 def _pad(a: Array, window: _Window, shape: Shape) -> Array:
@@ -76,7 +86,7 @@ def _pad(a: Array, window: _Window, shape: Shape) -> Array:
         (start, n - stop, step - 1)
         for start, stop, step, n in zip(window.starts, window.stops, window.steps, shape, strict=True)
     ]
-    return lax.pad(_reshape(a, window.sizes), np.zeros((), a.dtype), edges)
+    return lax.pad(_turned(_reshape(a, window.sizes), window.flipped), np.zeros((), a.dtype), edges)
 
 
 def _unslice(g: Array, *, shape: Shape, index: Index) -> Array:
@@ -87,7 +97,7 @@ def _slice_scatter(base: Array, new: Array, *, index: Index) -> Array:
     """An update in place where the window has no gaps, else a selection: never a scatter, which would be slow."""
     window = _window(index, base.shape)
     if all(step == 1 for step in window.steps):
-        return lax.dynamic_update_slice(base, _reshape(new, window.sizes), window.starts)
+        return lax.dynamic_update_slice(base, _turned(_reshape(new, window.sizes), window.flipped), window.starts)
     inside = _pad(lax.full(window.sizes, True), window, base.shape)
     return lax.select(inside, _pad(new, window, base.shape), base)
 

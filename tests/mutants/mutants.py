@@ -313,7 +313,7 @@ LOWERING = [
         "compile/rules/structure.py",
         ("a = lax.real(a)", "a = lax.imag(a)", "cast"),
         ("_rebind(*primals), tangents[0]", "_rebind(*primals), tangents[1]", "rebind"),
-        ("p.stop_gradient: lax.stop_gradient", "p.stop_gradient: lambda a: a", "stop_gradient"),
+        ("p.stop_gradient: lax.stop_gradient", "p.stop_gradient: lambda a: a", "kinks"),
     ),
     *_of(
         "compile/lower.py",
