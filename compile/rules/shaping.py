@@ -30,7 +30,8 @@ def _broadcast_to(a: Array, *, shape: Shape) -> Array:
 
 class _Window(NamedTuple):
     """What a basic index selects of each axis, in rising order, and the `shown` shape of what it gives: no axis for an
-    int. The axes in `flipped` are gone through backwards."""
+    int. The axes in `flipped` are gone through backwards.
+    """
 
     starts: Shape
     stops: Shape

@@ -137,7 +137,9 @@ def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
     if out._array.dtype != t._array.dtype:
         source, target = dtype_of(out), dtype_of(t)
         if not dtypes.can_cast(source, target):
-            raise ShapeError(f"result type {source.scalar_type} can't be cast to the desired output type {target.scalar_type}")
+            raise ShapeError(
+                f"result type {source.scalar_type} can't be cast to the desired output type {target.scalar_type}"
+            )
         out = cast_to(out, target)
     elif out is t:
         return t
