@@ -10,15 +10,7 @@ import numpy as np
 
 from ..tape import TensorBase, keep_on_device, storage_of, wrap
 
-__all__ = ["aval", "from_device", "store", "value_of"]
-
-
-def aval(t: TensorBase) -> tuple[Any, ...]:
-    """Shape, dtype and strides (None if contiguous), without fetching a value that is on a device."""
-    if t._device is not None:
-        return t._device.shape, t._device.dtype, None
-    array = t._array
-    return array.shape, array.dtype, None if array.flags.c_contiguous else array.strides
+__all__ = ["from_device", "store", "value_of"]
 
 
 def value_of(t: TensorBase, *, keep: bool) -> Any:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from ..dtypes import dtype, get_default_dtype
-from ..environment import Reachable, reach
+from ..environment import Reachable, reach, text
 from ..tape import TensorBase, history, state
-from .device import aval
 
 __all__ = ["Signature", "modes", "sharing", "signature_of"]
 
@@ -16,16 +15,23 @@ __all__ = ["Signature", "modes", "sharing", "signature_of"]
 class Signature(NamedTuple):
     """A call, taken apart: what it can read, and what must match for a program to fit.
 
-    `tensors` are those found (`own`), then their gradients; `labels` says where each was found; `static` is the part of
-    the key that is no tensor's; `objects` are the ids of all that was looked into.
+    `tensors` are those found (`own`), then their gradients; `paths` says where the former were found, `owners` whose
+    the latter are; `static` is the part of the key that is no tensor's; `objects` the ids of all that was looked into.
     """
 
     tensors: list[TensorBase]
-    labels: list[str]
+    paths: list[Any]
+    owners: list[int]
     key: Hashable
     own: list[TensorBase]
     static: Hashable
     objects: dict[int, int]
+
+    @property
+    def labels(self) -> list[str]:
+        """What to call each of the tensors."""
+        names = [text(path) for path in self.paths]
+        return [*names, *[f"{names[i]}.grad" for i in self.owners]]
 
 
 def modes() -> tuple[bool, dtype]:
@@ -36,48 +42,55 @@ def modes() -> tuple[bool, dtype]:
 def signature_of(function: Callable[..., Any], args: Any, kwargs: Any) -> Signature:
     """Everything a call can read, and the key of the specialisation it needs."""
     found = Reachable()
-    names = _parameter_names(function, len(args))
-    for name, arg in (*zip(names, args, strict=True), *kwargs.items()):
+    for name, arg in zip(_parameter_names(function, len(args)), args, strict=True):
+        found.visit(arg, name)
+    for name, arg in kwargs.items():
         found.visit(arg, name)
     reach(function, found)
-    own = list(found.tensors)
-    tensors, labels = list(own), list(found.paths)
-    numbers = {id(t): i for i, t in enumerate(tensors)}
+    own = found.tensors
+    tensors, owners = list(own), []
+    numbers = {id(t): i for i, t in enumerate(own)}
     grads: list[int | None] = []
-    for t, label in zip(own, found.paths, strict=True):
+    for i, t in enumerate(own):
         g = t._grad
         if g is not None and id(g) not in numbers:
             numbers[id(g)] = len(tensors)
             tensors.append(g)
-            labels.append(f"{label}.grad")
+            owners.append(i)
         grads.append(None if g is None else numbers[id(g)])
-    metas = tuple([_meta(t) for t in tensors])
     static = (len(args), tuple(kwargs), tuple(found.key))
-    key = (static, metas, sharing(tensors), tuple(grads), *modes())
-    return Signature(tensors, labels, key, own, static, found.seen)
+    key = (static, _metadata(tensors), sharing(tensors), tuple(grads), *modes())
+    return Signature(tensors, found.paths, owners, key, own, static, found.seen)
 
 
-def _meta(t: TensorBase) -> tuple[Any, ...]:
-    """What a program depends on of a tensor besides its value: strides too, which decide what is a view."""
-    node = history(t)
-    return (*aval(t), t._requires_grad, None if node is None else node.kind)
+def _metadata(tensors: Sequence[TensorBase]) -> tuple[Any, ...]:
+    """What a program depends on of tensors besides their values: strides too, which decide what is a view."""
+    found: list[Any] = []
+    for t in tensors:
+        if t._base is not None:
+            history(t)
+        if t._device is not None:  # its value is not fetched for this
+            found += (t._device.shape, t._device.dtype, None)
+        else:
+            array = t._array
+            found += (array.shape, array.dtype, None if array.flags.c_contiguous else array.strides)
+        found += (t._requires_grad, None if t._node is None else t._node.kind)
+    return tuple(found)
 
 
 def sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:
     """Which tensors share memory with others: their positions, a group per memory."""
     on: dict[Any, list[int]] = {}
     for i, t in enumerate(tensors):
-        if t._storage is not None:
-            on.setdefault(_memory(t), []).append(i)
+        storage = t._storage
+        if storage is not None:
+            memory = storage if storage.origin is None else storage.origin
+            on.setdefault(_owner(t) if memory.exported else memory, []).append(i)
     return tuple([tuple(group) for group in on.values() if len(group) > 1])
 
 
-def _memory(t: TensorBase) -> Any:
-    """What stands for the memory of `t`: the array that owns it, where NumPy arrays share it from outside."""
-    assert t._storage is not None
-    memory = t._storage.memory
-    if not memory.exported:
-        return memory
+def _owner(t: TensorBase) -> int:
+    """What stands for memory that NumPy arrays share from outside: the array that owns it."""
     return id(t._array if t._array.base is None else t._array.base)
 
 

@@ -23,13 +23,15 @@ class Code:
     """What there is to know of a code object; one for each, so that it stands for the code in keys.
 
     `globals` are the names it reads or writes, `attributes` those it mentions, `imports` the modules it imports, with
-    the number of leading dots; those of functions inside it too.
+    the number of leading dots; those of functions inside it too. `modules` are the libraries first found under such a
+    name: while they stay there they need neither looking into nor a place in a key.
     """
 
-    __slots__ = ("attributes", "code", "globals", "imports", "library")
+    __slots__ = ("attributes", "code", "globals", "imports", "library", "modules")
 
     def __init__(self, code: types.CodeType) -> None:
         self.code = code
+        self.modules: dict[str, types.ModuleType] = {}
         self.library = is_library(code.co_filename)
         found: dict[str, dict[Any, None]] = {"globals": {}, "attributes": {}, "imports": {}}
         if not self.library:

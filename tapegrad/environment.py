@@ -30,7 +30,7 @@ from .dtypes import dtype
 from .errors import UnsupportedError
 from .tape import TensorBase
 
-__all__ = ["Reachable", "reach"]
+__all__ = ["Reachable", "reach", "text"]
 
 _PLAIN = frozenset({bool, int, str, bytes, type(None)})
 _MOST_BYTES = 1 << 16
@@ -41,6 +41,20 @@ _UNSEEN = tuple(
 )
 
 
+Path = Any
+"""Where something was found: a name, or a path, what follows it (an attribute or an item), and which. See `text`."""
+
+
+def text(path: Path) -> str:
+    """A path in Python's words. Made on demand: most are never read."""
+    if isinstance(path, str):
+        return path
+    parent, how, name = path
+    if how == ".":
+        return f"{text(parent)}.{name}"
+    return f"{text(parent)}[{name!r}]" if how == "[" else f"{how}{text(parent)}"
+
+
 class Reachable:
     """What was found: the tensors with a path to each, and the key of all the rest."""
 
@@ -48,11 +62,11 @@ class Reachable:
 
     def __init__(self) -> None:
         self.tensors: list[TensorBase] = []
-        self.paths: list[str] = []
+        self.paths: list[Path] = []
         self.key: list[Any] = []
         self.seen: dict[int, int] = {}
 
-    def visit(self, value: Any, path: str) -> None:
+    def visit(self, value: Any, path: Path) -> None:
         """Add `value`, called `path`, and all it holds.
 
         Raises UnsupportedError for an object whose state cannot be compared.
@@ -65,7 +79,7 @@ def reach(function: Callable[..., Any], found: Reachable) -> None:
     found.visit(function, getattr(function, "__name__", "function"))
 
 
-def _visit(value: Any, path: str, found: Reachable) -> None:
+def _visit(value: Any, path: Path, found: Reachable) -> None:
     """Add `value` to what was found, and what it holds."""
     kind = type(value)
     if kind in _PLAIN:
@@ -82,14 +96,14 @@ def _visit(value: Any, path: str, found: Reachable) -> None:
         (_HANDLERS.get(kind) or _other)(value, path, found)
 
 
-def _refuse(path: str, what: str) -> UnsupportedError:
-    return UnsupportedError(f"jit: {path} {what}: pass what the function needs of it as an argument")
+def _refuse(path: Path, what: str) -> UnsupportedError:
+    return UnsupportedError(f"jit: {text(path)} {what}: pass what the function needs of it as an argument")
 
 
 # Values
 
 
-def _tensor(t: TensorBase, path: str, found: Reachable) -> None:
+def _tensor(t: TensorBase, path: Path, found: Reachable) -> None:
     found.key.append("tensor")
     found.tensors.append(t)
     found.paths.append(path)
@@ -97,31 +111,34 @@ def _tensor(t: TensorBase, path: str, found: Reachable) -> None:
         _attributes(t, path, found)
 
 
-def _attributes(value: Any, path: str, found: Reachable) -> None:
+def _attributes(value: Any, path: Path, found: Reachable) -> None:
     """What is kept in `__dict__`."""
     held = getattr(value, "__dict__", None)
     if held:
         found.key.append(tuple(held))
         for name, part in held.items():
-            _visit(part, f"{path}.{name}", found)
+            _visit(part, (path, ".", name), found)
 
 
-def _float(value: Any, path: str, found: Reachable) -> None:
-    found.key.append((type(value), repr(value)))  # nan equals itself here, and 0.0 is not -0.0
+def _float(value: Any, path: Path, found: Reachable) -> None:
+    if value and value == value:  # noqa: PLR0124  (neither 0.0, which is not -0.0, nor nan, which must equal itself)
+        found.key.append((type(value), value))
+    else:
+        found.key.append((type(value), repr(value)))
 
 
-def _static(value: Any, path: str, found: Reachable) -> None:
+def _static(value: Any, path: Path, found: Reachable) -> None:
     found.key.append((type(value), value))
 
 
-def _slice(value: Any, path: str, found: Reachable) -> None:
+def _slice(value: Any, path: Path, found: Reachable) -> None:
     found.key.append((slice, repr(value)))
 
 
-def _array(value: Any, path: str, found: Reachable) -> None:
+def _array(value: Any, path: Path, found: Reachable) -> None:
     if value.nbytes > _MOST_BYTES or value.dtype.hasobject:
         raise UnsupportedError(
-            f"jit: {path} is a NumPy array of {value.nbytes} bytes, which cannot be watched for changes: "
+            f"jit: {text(path)} is a NumPy array of {value.nbytes} bytes, which cannot be watched for changes: "
             "make it a tensor, or pass it as one"
         )
     found.key.append(("array", value.shape, value.dtype, value.tobytes()))
@@ -130,23 +147,23 @@ def _array(value: Any, path: str, found: Reachable) -> None:
 # Containers
 
 
-def _sequence(value: Any, path: str, found: Reachable) -> None:
+def _sequence(value: Any, path: Path, found: Reachable) -> None:
     found.key.append((type(value), len(value)))
     for i, part in enumerate(value):
-        _visit(part, f"{path}[{i}]", found)
+        _visit(part, (path, "[", i), found)
 
 
-def _mapping(value: Any, path: str, found: Reachable) -> None:
+def _mapping(value: Any, path: Path, found: Reachable) -> None:
     found.key.append((type(value), len(value)))
     for name, part in value.items():
         if type(name) in _PLAIN:
             found.key.append((type(name), name))
         else:
-            _visit(name, f"a key of {path}", found)
-        _visit(part, f"{path}[{name!r}]", found)
+            _visit(name, (path, "a key of ", ""), found)
+        _visit(part, (path, "[", name), found)
 
 
-def _set(value: Any, path: str, found: Reachable) -> None:
+def _set(value: Any, path: Path, found: Reachable) -> None:
     if any(type(part) not in _PLAIN and not isinstance(part, float | enum.Enum) for part in value):
         raise _refuse(path, "is a set of objects, which come in no fixed order")
     found.key.append((type(value), frozenset((type(part), part) for part in value)))
@@ -155,7 +172,7 @@ def _set(value: Any, path: str, found: Reachable) -> None:
 # Functions
 
 
-def _function(value: Any, path: str, found: Reachable) -> None:
+def _function(value: Any, path: Path, found: Reachable) -> None:
     code = code_of(value.__code__)
     if code.library:
         if sys.modules.get(value.__module__) in _CHANGING_MODULES:
@@ -166,7 +183,7 @@ def _function(value: Any, path: str, found: Reachable) -> None:
         return
     found.key.append(code)
     for name, part in _function_parts(value, code):
-        _visit(part, name if name.isidentifier() else f"{path}.{name}", found)
+        _visit(part, name if name.isidentifier() else (path, ".", name), found)
     if value.__dict__:
         _attributes(value, path, found)
 
@@ -196,43 +213,54 @@ def _function_parts(value: types.FunctionType, code: Code) -> Iterator[tuple[str
         yield "defaults", value.__defaults__
     if value.__kwdefaults__:
         yield "keyword defaults", value.__kwdefaults__
+    namespace = value.__globals__
     for name in code.globals:
-        if name in value.__globals__:
-            yield from _global(name, value.__globals__[name], code)
+        if name in namespace:
+            part = namespace[name]
+            if code.modules.get(name) is not part or part is None:
+                yield from _global(name, part, code)
         elif getattr(builtins, name, None) in _UNSEEN:
             raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
-    for module in code.imported(value.__globals__.get("__package__")):
-        yield from _global(module.__name__, module, code)
+    if code.imports:
+        for module in code.imported(namespace.get("__package__")):
+            yield from _global(module.__name__, module, code)
 
 
 def _global(name: str, part: Any, code: Code) -> Iterator[tuple[str, Any]]:
     """A global; of a module of the user's, the names that the code mentions."""
+    if not isinstance(part, types.ModuleType):
+        yield name, part
+        return
     if part is np and "random" in code.attributes:
         yield f"{name}.random", np.random
-    if isinstance(part, types.ModuleType) and part.__name__ == "os" and "environ" in code.attributes:
+    watched = part.__name__ == "os" and "environ" in code.attributes
+    if watched:
         yield f"{name}.environ", dict(part.environ)
-    if not isinstance(part, types.ModuleType) or is_library_module(part):
-        yield name, part
+    if is_library_module(part):
+        if part in _CHANGING_MODULES:
+            raise _changing(name)
+        if watched or code.modules.setdefault(name, part) is not part:
+            yield name, part
         return
     for attribute in code.attributes:
         if attribute in part.__dict__ and part.__dict__[attribute] is not part:
             yield from _global(f"{name}.{attribute}", part.__dict__[attribute], code)
 
 
-def _method(value: Any, path: str, found: Reachable) -> None:
+def _method(value: Any, path: Path, found: Reachable) -> None:
     found.key.append("method")
     _visit(value.__self__, "self" if isinstance(value.__func__, types.FunctionType) else path, found)
     _visit(value.__func__, path, found)
 
 
-def _partial(value: Any, path: str, found: Reachable) -> None:
+def _partial(value: Any, path: Path, found: Reachable) -> None:
     found.key.append("partial")
     for name, part in (("func", value.func), ("args", value.args), ("keywords", value.keywords)):
-        _visit(part, f"{path}.{name}", found)
+        _visit(part, (path, ".", name), found)
     _attributes(value, path, found)
 
 
-def _builtin(value: Any, path: str, found: Reachable) -> None:
+def _builtin(value: Any, path: Path, found: Reachable) -> None:
     """A function written in C: itself, and the object it is a method of."""
     owner = value.__self__
     if isinstance(owner, types.ModuleType) or owner is None:
@@ -248,24 +276,24 @@ def _builtin(value: Any, path: str, found: Reachable) -> None:
         _visit(owner, path, found)
 
 
-def _changing(path: str) -> UnsupportedError:
+def _changing(path: Path) -> UnsupportedError:
     return UnsupportedError(
-        f"jit: {path} draws random numbers or tells the time, which the compiled program would repeat for ever: do it "
+        f"jit: {text(path)} draws random numbers or tells the time, which the compiled program would repeat for ever: do it "
         "outside, pass the result in"
     )
 
 
-def _module(value: Any, path: str, found: Reachable) -> None:
+def _module(value: Any, path: Path, found: Reachable) -> None:
     if value in _CHANGING_MODULES:
         raise _changing(path)
     found.key.append(value)
 
 
-def _identity(value: Any, path: str, found: Reachable) -> None:
+def _identity(value: Any, path: Path, found: Reachable) -> None:
     found.key.append(value)
 
 
-def _wrapper(value: Any, path: str, found: Reachable) -> None:
+def _wrapper(value: Any, path: Path, found: Reachable) -> None:
     found.key.append(type(value))
     _visit(value.fget if isinstance(value, property) else value.__func__, path, found)
 
@@ -273,7 +301,7 @@ def _wrapper(value: Any, path: str, found: Reachable) -> None:
 # Classes and objects
 
 
-def _class(value: Any, path: str, found: Reachable) -> None:
+def _class(value: Any, path: Path, found: Reachable) -> None:
     found.key.append(value)
     module = sys.modules.get(value.__module__)
     if is_library_module(module):
@@ -281,12 +309,12 @@ def _class(value: Any, path: str, found: Reachable) -> None:
             raise _changing(path)
         return
     if type(value) is not type:
-        _visit(type(value), f"the class of {path}", found)
+        _visit(type(value), (path, "the class of ", ""), found)
     for base in value.__mro__:
         if not is_library_module(sys.modules.get(base.__module__)):
             for name, part in vars(base).items():
                 if not _is_machinery(name, part):
-                    _visit(part, f"{path}.{name}", found)
+                    _visit(part, (path, ".", name), found)
 
 
 def _is_machinery(name: str, part: Any) -> bool:
@@ -296,7 +324,7 @@ def _is_machinery(name: str, part: Any) -> bool:
     return isinstance(part, types.MemberDescriptorType | types.GetSetDescriptorType) or name == "_abc_impl"
 
 
-def _other(value: Any, path: str, found: Reachable) -> None:
+def _other(value: Any, path: Path, found: Reachable) -> None:
     """A subclass of a known type, a class, or an object: its type and its attributes."""
     for known, handler in _FALLBACKS:
         if isinstance(value, known):
@@ -313,11 +341,11 @@ def _other(value: Any, path: str, found: Reachable) -> None:
     _object(value, path, found)
 
 
-def _object(value: Any, path: str, found: Reachable) -> None:
+def _object(value: Any, path: Path, found: Reachable) -> None:
     kind = type(value)
     if any(_is_written_in_c(base) for base in kind.__mro__[:-1]) or kind is object:
         raise UnsupportedError(
-            f"jit: {path} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be watched for changes: "
+            f"jit: {text(path)} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be watched for changes: "
             "pass what the function needs of it as an argument"
         )
     slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
@@ -325,7 +353,7 @@ def _object(value: Any, path: str, found: Reachable) -> None:
     _visit(kind, kind.__qualname__, found)
     _attributes(value, path, found)
     for name in slots:
-        _visit(getattr(value, name), f"{path}.{name}", found)
+        _visit(getattr(value, name), (path, ".", name), found)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .environment import Reachable, reach
+from .environment import Reachable, reach, text
 from .errors import UnsupportedError
 from .tape import Recorder, Tape, TensorBase, state
 from .tree import flatten
@@ -47,7 +47,7 @@ def _capture_names(fn: Callable[..., Any]) -> dict[int, str]:
     found = Reachable()
     with suppress(UnsupportedError):  # something that jit would refuse; names are only for reading
         reach(fn, found)
-    return {id(t): path for t, path in zip(found.tensors, found.paths, strict=True)}
+    return {id(t): text(path) for t, path in zip(found.tensors, found.paths, strict=True)}
 
 
 @contextmanager

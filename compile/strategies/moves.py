@@ -54,11 +54,12 @@ class Draft:
         return [name for name in self.names if name not in self.read]
 
     def run(self, line: str, *operands: str) -> None:
-        """Add a line that reads `operands`, and run it."""
+        """Add a line that reads `operands`, and run it. What they look at is fresh no more: a gradient may need it."""
+        read = [self.value(name) for name in operands]
         exec(line, self.scope)  # noqa: S102  (a line of this module)
         self.lines.append(line)
         self.read.update(operands)
-        self.fresh.difference_update(operands)
+        self.fresh = {name for name in self.fresh if not any(np.shares_memory(self.value(name), x) for x in read)}
 
     def let(self, expression: str, *operands: str) -> str:
         """Add a line that names the value of an expression; one that is too large is squashed by another."""
@@ -264,11 +265,14 @@ def _write(draw: st.DrawFn, draft: Draft) -> None:
     """Write in place to a fresh tensor, making one first if there is none, and maybe a view that sees the change."""
     if not draft.fresh or draw(st.booleans()):
         source = _pick(draw, draft.names)
-        draft.fresh.add(draft.copy(draw(st.sampled_from(("{}.clone()", "{} + 0.25"))), source))
+        copy = draft.copy(draw(st.sampled_from(("{}.clone()", "{} + 0.25"))), source)
+        draft.fresh.add(copy)
     target = _pick(draw, sorted(draft.fresh))
     value = draft.value(target)
     if value.ndim and draw(st.booleans()):
         draft.let(f"{target}[0]")
+        if target not in draft.fresh:
+            return
     others = [name for name in _partners(draft, target) if name not in draft.fresh and _goes_into(draft, name, target)]
     unsuited = {"{o}": not others, "[": not value.ndim, "exp_": bool((value > 1).any())}
     template = draw(st.sampled_from([t for t in WRITES if not any(part in t and unsuited[part] for part in unsuited)]))

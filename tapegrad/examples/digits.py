@@ -18,7 +18,7 @@ import tapegrad as tg
 import tapegrad.nn.functional as F  # noqa: N812
 
 BATCH = 128
-HIDDEN = 256
+HIDDEN = 512
 RATE = 0.1
 
 

@@ -306,7 +306,9 @@ LOWERING = [
     ),
     *_of(
         "compile/rules/shaping.py",
-        ("lax.rev(a, axes)", "lax.rev(a, axes[:1])", "flip"),
+        ("_reshape(_turned(found, window.flipped), window.shown)", "_reshape(found, window.shown)", "slice"),
+        ("_turned(_reshape(new, window.sizes), window.flipped)", "_reshape(new, window.sizes)", "slice_scatter"),
+        ("p.flip: lambda a, *, axes: lax.rev(a, axes)", "p.flip: lambda a, *, axes: lax.rev(a, axes[:1])", "flip"),
         ("lax.concatenate(arrays, axis)", "lax.concatenate(arrays[::-1], axis)", "concatenate"),
     ),
     *_of(

@@ -139,6 +139,8 @@ def main() -> int:
     options = parser.parse_args()
     words = options.words or [""]
     mutants = [m for m in MUTANTS if any(word in " ".join(m) for word in words)]
+    if not mutants:
+        parser.error("no mutant contains any of these words")
     for mutant in stale(mutants):
         print(f"does not occur just once in {mutant.file}: {mutant.old}")
     if stale(mutants):

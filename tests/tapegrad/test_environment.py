@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
-from tapegrad.environment import Reachable, reach
+from tapegrad.environment import Reachable, reach, text
 
 LIMIT = 1.0
 WEIGHT = tg.ones(2)
@@ -32,7 +32,7 @@ OTHER = tg.zeros(2)
 def test_globals_of_the_function_and_of_what_it_calls():
     found = reached(uses_globals)
     assert [id(t) for t in found.tensors] == [id(WEIGHT), id(OTHER)]
-    assert found.paths == ["WEIGHT", "OTHER"]
+    assert [text(path) for path in found.paths] == ["WEIGHT", "OTHER"]
 
 
 def test_closures_containers_and_objects():
@@ -56,7 +56,7 @@ def test_closures_containers_and_objects():
         return x * named["scale"][0] + slotted.t
 
     found = reached(forward)
-    assert found.paths == ["layers[0].w", "layers[1].w", "named['scale'][0]", "slotted.t"]
+    assert [text(path) for path in found.paths] == ["layers[0].w", "layers[1].w", "named['scale'][0]", "slotted.t"]
 
 
 def test_bound_methods_partials_defaults_and_nested_functions():
