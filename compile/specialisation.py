@@ -62,9 +62,8 @@ class Specialisation:
             values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
             return self.program(*values)
 
-    def run(self, tensors: Sequence[TensorBase]) -> Any:
-        """Run the program, write back what the function changes, and rebuild its result."""
-        outputs = self.compute(tensors)
+    def finish(self, tensors: Sequence[TensorBase], outputs: Sequence[Any]) -> Any:
+        """Write back what the function changes, and rebuild its result, from the program's outputs."""
         self.calls += 1
         n, m = self.tape.results, self.tape.results + len(self.writes)
         for i, value in zip(self.writes, outputs[n:m], strict=True):

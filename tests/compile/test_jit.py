@@ -798,3 +798,44 @@ def test_two_threads_read_one_tensor_on_the_device():
         for thread in threads:
             thread.join()
         assert type(x) is tg.Tensor
+
+
+# The head start
+
+
+def test_a_wrong_guess_changes_nothing():
+    class Model:
+        def __init__(self):
+            self.w = tg.ones(2)
+
+    model, other = Model(), Model()
+    other.w = tg.full((2,), 10.0)
+    holder = [model]
+    fast = tg.jit(lambda x: holder[0].w.add_(x).sum())
+    reference = [tg.ones(2), tg.full((2,), 10.0)]
+    for turn in range(12):
+        which = turn // 3 % 2
+        holder[0] = (model, other)[which]
+        assert fast(tg.ones(2)).item() == reference[which].add_(1).sum().item()
+    assert model.w.tolist() == reference[0].tolist()
+    assert other.w.tolist() == reference[1].tolist()
+
+
+def test_a_guess_sees_values_written_between_calls():
+    w = tg.ones(2)
+    fast = tg.jit(lambda x: x * w)
+    for value in (1.0, 2.0, 3.0, 4.0):
+        w.fill_(value)
+        assert fast(tg.ones(2)).tolist() == [value, value]
+    x = tg.ones(2)
+    for value in (5.0, 6.0, 7.0):
+        x.fill_(value)
+        assert fast(x).tolist() == [4 * value] * 2
+
+
+def test_a_flag_flipped_between_calls_is_seen_in_time():
+    box = {"double": False}
+    fast = tg.jit(lambda x: x * 2 if box["double"] else x * 1)
+    for flag in (False, False, False, True, False, True, True, False):
+        box["double"] = flag
+        assert fast(tg.ones(1)).item() == (2.0 if flag else 1.0)
