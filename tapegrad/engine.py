@@ -41,15 +41,16 @@ def run(
     if targets is not None:
         walk.ends = {node for node, _ in targets}
         walk.needed = _needed([node for node, _ in roots], walk.ends)
-    recorder, state.recorder = state.recorder, None
-    grad_enabled, state.grad_enabled = state.grad_enabled, create_graph
+    now = state.now
+    recorder, now.recorder = now.recorder, None
+    grad_enabled, now.grad_enabled = now.grad_enabled, create_graph
     try:
         if create_graph:
             walk.run(roots, cotangents)
         else:
-            state.run_quietly(walk.run, roots, [c._array for c in cotangents])
+            now.run_quietly(walk.run, roots, [c._array for c in cotangents])
     finally:
-        state.recorder, state.grad_enabled = recorder, grad_enabled
+        now.recorder, now.grad_enabled = recorder, grad_enabled
     return [] if targets is None else [walk.found.get(edge) for edge in targets]
 
 

@@ -50,21 +50,23 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _
         bit += bit
     if literals:
         arrays = _exact_literals(arrays)
-    quiet = state.quiet
+    now = state.now
+    quiet = now.quiet
     try:
         value = quiet(prim.forward, *arrays, **params) if params else quiet(prim.forward, *arrays)
     except ValueError as error:
         raise _explained(prim, arrays, error) from None
-    return _recorded(prim, operands, params, value, mask)
+    return _recorded(now, prim, operands, params, value, mask)
 
 
 def apply_single(prim: Primitive, x: Tensor, params: dict[str, Any] = _NO_PARAMS) -> Tensor:
     """`apply(prim, (x,), params)` for a tensor, without the loop."""
     if x._base is not None:
         history(x)
-    quiet = state.quiet
+    now = state.now
+    quiet = now.quiet
     value = quiet(prim.forward, x._array, **params) if params else quiet(prim.forward, x._array)
-    return _recorded(prim, (x,), params, value, int(x._requires_grad))
+    return _recorded(now, prim, (x,), params, value, int(x._requires_grad))
 
 
 def apply_pair(prim: Primitive, a: Tensor, b: Tensor) -> Tensor:
@@ -73,25 +75,28 @@ def apply_pair(prim: Primitive, a: Tensor, b: Tensor) -> Tensor:
         history(a)
     if b._base is not None:
         history(b)
+    now = state.now
     try:
-        value = state.quiet(prim.forward, a._array, b._array)
+        value = now.quiet(prim.forward, a._array, b._array)
     except ValueError as error:
         raise _explained(prim, [a._array, b._array], error) from None
-    return _recorded(prim, (a, b), _NO_PARAMS, value, a._requires_grad + 2 * b._requires_grad)
+    return _recorded(now, prim, (a, b), _NO_PARAMS, value, a._requires_grad + 2 * b._requires_grad)
 
 
-def _recorded(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], value: Any, mask: int) -> Tensor:
+def _recorded(
+    now: Any, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], value: Any, mask: int
+) -> Tensor:
     """The result as a tensor, with its node if `mask` says that an operand needs one, and told to the recorder."""
     out = wrap(value if type(value) is _ndarray else np.asarray(value))
-    if mask and state.grad_enabled:
+    if mask and now.grad_enabled:
         plan = prim.plans.get(mask) or prim.plan(mask)
         if plan.pulls and out._array.dtype.kind not in "biu":
             out._node = make_node(prim, plan, operands, params, out)
             out._requires_grad = True
     if prim.view:
         _link_view(out, operands[0], prim, params)
-    if state.recorder is not None:
-        state.recorder.step(prim, operands, params, out)
+    if now.recorder is not None:
+        now.recorder.step(prim, operands, params, out)
     return out
 
 

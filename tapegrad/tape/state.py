@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 __all__ = ["state"]
 
 
-class _State(threading.local):
-    """Per-thread state.
+class _Now:
+    """One thread's state.
 
     `quiet(function, *arrays, **params)` calls a NumPy function with floating-point warnings off: overflow, division
     by zero and invalid operations give inf and nan silently, as in PyTorch, whatever `numpy.seterr` says outside.
     """
 
-    grad_enabled: bool = True
-    recorder: Recorder | None = None
-    quiet: Any
+    __slots__ = ("grad_enabled", "quiet", "recorder")
 
     def __init__(self) -> None:
         context = contextvars.Context()
         context.run(np.seterr, all="ignore")
-        self.quiet = context.run
+        self.quiet: Any = context.run
+        self.grad_enabled = True
+        self.recorder: Recorder | None = None
 
     def run_quietly(self, function: Callable[..., Any], *args: Any) -> None:
         """`function(*args)` with warnings off all the while; what it calls quietly is then called as it is."""
@@ -38,6 +38,42 @@ class _State(threading.local):
             quiet(function, *args)
         finally:
             self.quiet = quiet
+
+
+class _State(threading.local):
+    """The state of the thread that asks. `now` is all of it at once, for code that reads more than one thing."""
+
+    now: _Now
+
+    def __init__(self) -> None:
+        self.now = _Now()
+
+    @property
+    def grad_enabled(self) -> bool:
+        """Whether operations record a graph."""
+        return self.now.grad_enabled
+
+    @grad_enabled.setter
+    def grad_enabled(self, value: bool) -> None:
+        self.now.grad_enabled = value
+
+    @property
+    def recorder(self) -> Recorder | None:
+        """What collects a tape, if anything does."""
+        return self.now.recorder
+
+    @recorder.setter
+    def recorder(self, value: Recorder | None) -> None:
+        self.now.recorder = value
+
+    @property
+    def quiet(self) -> Any:
+        """What runs NumPy functions."""
+        return self.now.quiet
+
+    @quiet.setter
+    def quiet(self, value: Any) -> None:
+        self.now.quiet = value
 
 
 def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
