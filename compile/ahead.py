@@ -80,7 +80,7 @@ class Guess:
     def fits(self, specialisation: Specialisation, signature: Signature) -> bool:
         """Whether this is what the signature wants."""
         return specialisation is self.specialisation and all(
-            [self.tensors[i] is signature.tensors[i] for i in specialisation.reads]
+            self.tensors[i] is signature.tensors[i] for i in specialisation.reads
         )
 
 

@@ -278,8 +278,8 @@ def _builtin(value: Any, path: Path, found: Reachable) -> None:
 
 def _changing(path: Path) -> UnsupportedError:
     return UnsupportedError(
-        f"jit: {text(path)} draws random numbers or tells the time, which the compiled program would repeat for ever: do it "
-        "outside, pass the result in"
+        f"jit: {text(path)} draws random numbers or tells the time, which the compiled program would repeat for "
+        "ever: do it outside, pass the result in"
     )
 
 
