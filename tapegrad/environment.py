@@ -295,7 +295,12 @@ def _identity(value: Any, path: Path, found: Reachable) -> None:
 
 def _wrapper(value: Any, path: Path, found: Reachable) -> None:
     found.key.append(type(value))
-    _visit(value.fget if isinstance(value, property) else value.__func__, path, found)
+    _visit(value.__func__, path, found)
+
+
+def _property(value: Any, path: Path, found: Reachable) -> None:
+    found.key.append(type(value))
+    _visit(value.fget if isinstance(value, property) else value.func, path, found)
 
 
 # Classes and objects
@@ -321,7 +326,10 @@ def _is_machinery(name: str, part: Any) -> bool:
     """Whether a class attribute is Python's own and holds nothing of the user's."""
     if name.startswith("__") and name.endswith("__"):
         return not isinstance(part, types.FunctionType)
-    return isinstance(part, types.MemberDescriptorType | types.GetSetDescriptorType) or name == "_abc_impl"
+    if isinstance(part, types.FunctionType | staticmethod | classmethod | property):
+        return False
+    # a slot, the field of a named tuple and the like are descriptors written in C
+    return name == "_abc_impl" or (hasattr(type(part), "__get__") and _is_written_in_c(type(part)))
 
 
 def _other(value: Any, path: Path, found: Reachable) -> None:
@@ -395,7 +403,8 @@ _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
     functools.partial: _partial,
     staticmethod: _wrapper,
     classmethod: _wrapper,
-    property: _wrapper,
+    property: _property,
+    functools.cached_property: _property,
     type: _class,
 }
 _FALLBACKS: tuple[tuple[Any, Callable[[Any, str, Reachable], None]], ...] = (
