@@ -22,32 +22,35 @@ _MOST_MISSES = 3
 class HeadStart:
     """Guesses that the next call is like the last: the same program and captures, new tensors as arguments."""
 
-    __slots__ = ("_arguments", "_captured", "_misses", "_specialisation")
+    __slots__ = ("_last", "_misses")
 
     def __init__(self) -> None:
-        self._specialisation: Specialisation | None = None
-        self._captured: list[TensorBase | None] = []
-        self._arguments: list[tuple[int | None, Any]] = []
+        self._last: tuple[Specialisation, list[Any], list[tuple[int | None, Any]]] | None = None
         self._misses = 0
 
     def remember(self, specialisation: Specialisation, signature: Signature, args: Sequence[Any]) -> None:
         """Guess from here on that calls are like this one. Arguments are remembered by shape and dtype only."""
         numbers = {id(t): i for i, t in enumerate(signature.tensors)}
         given = {numbers[id(arg)] for arg in args if isinstance(arg, TensorBase)}
-        read = set(specialisation.reads)
-        self._captured = [t if i in read and i not in given else None for i, t in enumerate(signature.tensors)]
-        self._arguments = [
+        captured = [(i, t, _kind(t)) for i, t in enumerate(signature.tensors) if i not in given]
+        arguments: list[tuple[int | None, Any]] = [
             (numbers[id(arg)], _kind(arg)) if isinstance(arg, TensorBase) else (None, arg) for arg in args
         ]
-        self._specialisation = specialisation
+        read = set(specialisation.reads)
+        self._last = specialisation, [entry for entry in captured if entry[0] in read], arguments
 
     def guess(self, args: Sequence[Any]) -> Guess | None:
         """Dispatch the program of the last call on these arguments, if they can be what it wants."""
-        specialisation = self._specialisation
-        if specialisation is None or len(args) != len(self._arguments) or self._misses > _MOST_MISSES:
+        last = self._last
+        if last is None or len(args) != len(last[2]) or self._misses > _MOST_MISSES:
             return None
-        tensors = list(self._captured)
-        for arg, (position, expected) in zip(args, self._arguments, strict=True):
+        specialisation, captured, arguments = last
+        tensors: dict[int, TensorBase] = {}
+        for i, t, kind in captured:
+            if _kind(t) != kind:  # its .data was replaced
+                return None
+            tensors[i] = t
+        for arg, (position, expected) in zip(args, arguments, strict=True):
             if position is None:
                 if arg is not expected:
                     return None
@@ -55,14 +58,14 @@ class HeadStart:
                 tensors[position] = arg
             else:
                 return None
-        if any(tensors[i] is None for i in specialisation.reads):
+        if any(i not in tensors for i in specialisation.reads):
             return None
-        return Guess(specialisation, tensors, specialisation.compute(tensors))  # type: ignore[arg-type]
+        return Guess(specialisation, tensors, specialisation.compute(tensors))
 
     def missed(self) -> None:
         """A guess was wrong; after a few, guess no more."""
         self._misses += 1
-        self._specialisation = None
+        self._last = None
 
 
 class Guess:
@@ -71,7 +74,7 @@ class Guess:
     __slots__ = ("outputs", "specialisation", "tensors")
 
     def __init__(
-        self, specialisation: Specialisation, tensors: list[TensorBase | None], outputs: tuple[Any, ...]
+        self, specialisation: Specialisation, tensors: dict[int, TensorBase], outputs: tuple[Any, ...]
     ) -> None:
         self.specialisation = specialisation
         self.tensors = tensors

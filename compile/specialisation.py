@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,8 +56,8 @@ class Specialisation:
             *[f"{self.labels[i]}.grad" for i in self.grads],
         ]
 
-    def compute(self, tensors: Sequence[TensorBase]) -> tuple[Any, ...]:
-        """Run the compiled program on the tensors' values; nothing is changed."""
+    def compute(self, tensors: Sequence[TensorBase] | Mapping[int, TensorBase]) -> tuple[Any, ...]:
+        """Run the compiled program on the values of the tensors, by position; nothing is changed."""
         with jax.enable_x64(True):  # around fetching too, or JAX would cut 64-bit values down
             values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
             return self.program(*values)

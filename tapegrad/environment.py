@@ -10,13 +10,16 @@ could change unseen (iterators, open files, random generators, the clock) is ref
 from __future__ import annotations
 
 import builtins
+import collections
 import datetime
 import enum
 import functools
 import logging
 import random
+import re
 import secrets
 import sys
+import threading
 import time
 import types
 import uuid
@@ -233,7 +236,7 @@ def _global(name: str, part: Any, code: Code) -> Iterator[tuple[str, Any]]:
         return
     if part is np and "random" in code.attributes:
         yield f"{name}.random", np.random
-    watched = part.__name__ == "os" and "environ" in code.attributes
+    watched = part.__name__ == "os" and ("environ" in code.attributes or "getenv" in code.attributes)
     if watched:
         yield f"{name}.environ", dict(part.environ)
     if is_library_module(part):
@@ -286,11 +289,23 @@ def _changing(path: Path) -> UnsupportedError:
 def _module(value: Any, path: Path, found: Reachable) -> None:
     if value in _CHANGING_MODULES:
         raise _changing(path)
+    if not is_library_module(value):
+        raise _refuse(path, "is a module of yours held as a value, so that what is read of it cannot be seen")
     found.key.append(value)
 
 
 def _identity(value: Any, path: Path, found: Reachable) -> None:
     found.key.append(value)
+
+
+def _logger(value: Any, path: Path, found: Reachable) -> None:
+    """What it writes is for people, like print's output; whether it does may be asked."""
+    found.key.append((value, value.getEffectiveLevel()))
+
+
+def _namespace(value: Any, path: Path, found: Reachable) -> None:
+    found.key.append(type(value))
+    _attributes(value, path, found)
 
 
 def _wrapper(value: Any, path: Path, found: Reachable) -> None:
@@ -317,9 +332,10 @@ def _class(value: Any, path: Path, found: Reachable) -> None:
         _visit(type(value), (path, "the class of ", ""), found)
     for base in value.__mro__:
         if not is_library_module(sys.modules.get(base.__module__)):
-            for name, part in vars(base).items():
-                if not _is_machinery(name, part):
-                    _visit(part, (path, ".", name), found)
+            parts = [(name, part) for name, part in vars(base).items() if not _is_machinery(name, part)]
+            found.key.append(tuple([name for name, _ in parts]))
+            for name, part in parts:
+                _visit(part, (path, ".", name), found)
 
 
 def _is_machinery(name: str, part: Any) -> bool:
@@ -329,7 +345,8 @@ def _is_machinery(name: str, part: Any) -> bool:
     if isinstance(part, types.FunctionType | staticmethod | classmethod | property):
         return False
     # a slot, the field of a named tuple and the like are descriptors written in C
-    return name == "_abc_impl" or (hasattr(type(part), "__get__") and _is_written_in_c(type(part)))
+    kind: Any = type(part)
+    return name == "_abc_impl" or (hasattr(kind, "__get__") and _is_written_in_c(kind))
 
 
 def _other(value: Any, path: Path, found: Reachable) -> None:
@@ -337,8 +354,8 @@ def _other(value: Any, path: Path, found: Reachable) -> None:
     for known, handler in _FALLBACKS:
         if isinstance(value, known):
             handler(value, path, found)
-            if handler is not _class and handler is not _module:
-                _attributes(value, path, found)
+            if handler in (_sequence, _mapping, _set, _float, _static, _array) and not isinstance(value, np.generic):
+                _inherited(value, path, found)
             return
     if isinstance(value, _RANDOM_TYPES):
         raise _changing(path)
@@ -350,14 +367,23 @@ def _other(value: Any, path: Path, found: Reachable) -> None:
 
 
 def _object(value: Any, path: Path, found: Reachable) -> None:
-    kind = type(value)
+    kind: Any = type(value)
     if any(_is_written_in_c(base) for base in kind.__mro__[:-1]) or kind is object:
         raise UnsupportedError(
             f"jit: {text(path)} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be watched for changes: "
             "pass what the function needs of it as an argument"
         )
+    found.key.append("object")
+    _inherited(value, path, found)
+
+
+def _inherited(value: Any, path: Path, found: Reachable) -> None:
+    """The class of an object, and what the object keeps in attributes and slots."""
+    kind: Any = type(value)
+    if isinstance(value, enum.Enum) or _is_written_in_c(kind):
+        return
     slots = [name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)]
-    found.key.append(("object", kind, tuple(slots)))
+    found.key.append((kind, tuple(slots)))
     _visit(kind, kind.__qualname__, found)
     _attributes(value, path, found)
     for name in slots:
@@ -365,17 +391,24 @@ def _object(value: Any, path: Path, found: Reachable) -> None:
 
 
 @functools.cache
-def _is_written_in_c(cls: type) -> bool:
+def _is_written_in_c(cls: Any) -> bool:
     """Whether instances of a class may hold what is in no attribute."""
     return not cls.__flags__ & (1 << 9) or any(  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
-        isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType) for part in vars(cls).values()
+        isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType)
+        for part in vars(cls).values()
+        if getattr(part, "__objclass__", cls) is cls
     )
 
 
 def _slots(cls: type) -> tuple[str, ...]:
     names = cls.__dict__.get("__slots__", ())
     listed = (names,) if isinstance(names, str) else tuple(names)
-    return tuple(name for name in listed if name not in ("__dict__", "__weakref__"))
+    private = f"_{cls.__name__.lstrip('_')}"
+    return tuple(
+        private + name if name.startswith("__") and not name.endswith("__") else name
+        for name in listed
+        if name not in ("__dict__", "__weakref__")
+    )
 
 
 _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
@@ -398,8 +431,16 @@ _HANDLERS: dict[type, Callable[[Any, str, Reachable], None]] = {
     types.WrapperDescriptorType: _identity,
     types.ModuleType: _module,
     types.GenericAlias: _identity,
+    types.UnionType: _identity,
+    types.SimpleNamespace: _namespace,
+    types.MappingProxyType: _mapping,
+    collections.deque: _sequence,
+    re.Pattern: _identity,
+    type(NotImplemented): _identity,
+    type(threading.Lock()): _identity,  # locks hold no data
+    type(threading.RLock()): _identity,
     np.ufunc: _identity,
-    logging.Logger: _identity,  # what it writes is for people, like print's output
+    logging.Logger: _logger,
     functools.partial: _partial,
     staticmethod: _wrapper,
     classmethod: _wrapper,
@@ -417,5 +458,5 @@ _FALLBACKS: tuple[tuple[Any, Callable[[Any, str, Reachable], None]], ...] = (
     ((set, frozenset), _set),
     (np.generic, _array),
     (np.ndarray, _array),
-    (logging.Logger, _identity),
+    (logging.Logger, _logger),
 )

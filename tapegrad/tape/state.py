@@ -35,7 +35,7 @@ class _Now:
         """`function(*args)` with warnings off all the while; what it calls quietly is then called as it is."""
         quiet, self.quiet = self.quiet, _call
         try:
-            quiet(function, *args)
+            _call_in_quiet(function, *args)
         finally:
             self.quiet = quiet
 
@@ -74,6 +74,12 @@ class _State(threading.local):
     @quiet.setter
     def quiet(self, value: Any) -> None:
         self.now.quiet = value
+
+
+@np.errstate(all="ignore")
+def _call_in_quiet(function: Callable[..., Any], *args: Any) -> None:
+    """In the caller's own context, unlike `quiet`: user code may run inside."""
+    function(*args)
 
 
 def _call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:

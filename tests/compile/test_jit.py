@@ -839,3 +839,13 @@ def test_a_flag_flipped_between_calls_is_seen_in_time():
     for flag in (False, False, False, True, False, True, True, False):
         box["double"] = flag
         assert fast(tg.ones(1)).item() == (2.0 if flag else 1.0)
+
+
+def test_a_guess_on_a_capture_of_another_shape_is_not_made():
+    w = tg.ones(3)
+    fast = tg.jit(lambda x: (x * w).sum())
+    for _ in range(3):
+        assert fast(tg.tensor(2.0)).item() == 6.0
+    w.data = tg.ones(4)
+    for _ in range(3):
+        assert fast(tg.tensor(2.0)).item() == 8.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import threading
 import tracemalloc
@@ -276,3 +277,24 @@ def test_threads_run_backward_over_one_graph() -> None:
         thread.join()
     assert len(found) == 4
     assert all(g == found[0] for g in found)
+
+
+def test_a_custom_backward_runs_in_the_callers_context():
+    variable = contextvars.ContextVar("variable")
+    variable.set(3.0)
+
+    class Scale(tg.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x * 1
+
+        @staticmethod
+        def backward(ctx, g):
+            scale = variable.get()
+            variable.set(7.0)
+            return g * scale
+
+    x = tg.ones(2, requires_grad=True)
+    Scale.apply(x).sum().backward()
+    assert x.grad.tolist() == [3.0, 3.0]
+    assert variable.get() == 7.0

@@ -1,6 +1,7 @@
 """What a function can reach: tensors found wherever they are kept, everything else in the key."""
 
 import functools
+import io
 
 import numpy as np
 import pytest
@@ -126,7 +127,7 @@ def test_aliasing_of_containers_is_part_of_the_key():
     [
         iter([1]),
         (n for n in range(3)),
-        np.random.default_rng(0).bit_generator.lock,
+        io.StringIO(),
         np.zeros(100_000),
         memoryview(b"x"),
     ],
@@ -143,3 +144,37 @@ def test_cycles_end():
     node = Node()
     node.self, node.w = node, tg.ones(1)
     assert len(reached(lambda: node).tensors) == 1
+
+
+def test_a_module_held_as_a_value_is_refused():
+    import types
+
+    module = types.ModuleType("held_as_a_value")
+    module.__file__ = __file__
+    box = {"module": module}
+    with pytest.raises(tg.UnsupportedError, match=r"box\['module'\] is a module of yours"):
+        reached(lambda: box)
+
+
+def test_the_class_of_a_dict_is_looked_into():
+    class Bag(dict):
+        scale = 1.0
+
+    bag = Bag()
+
+    def function():
+        return bag
+
+    before = tuple(reached(function).key)
+    Bag.scale = 2.0
+    assert tuple(reached(function).key) != before
+
+
+def test_ordinary_values_are_not_refused():
+    import re
+    import threading
+    import types
+    from collections import deque
+
+    things = [re.compile("a"), threading.Lock(), types.SimpleNamespace(w=tg.ones(1)), deque([tg.ones(1)]), int | None]
+    assert len(reached(lambda: things).tensors) == 2
