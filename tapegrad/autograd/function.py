@@ -31,6 +31,7 @@ class FunctionCtx(Node):
     def __init__(self, function: type[Function], args: tuple[Any, ...]) -> None:
         needs = [isinstance(a, TensorBase) and a._requires_grad and state.grad_enabled for a in args]
         self.needs_input_grad = tuple(needs)
+        state.expect_user_code()
         self._function = function
         self._positions = [i for i, needed in enumerate(needs) if needed]
         self._saved: tuple[Any, ...] | None = ()
