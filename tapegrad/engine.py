@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush, heappushpop
 from sys import getrefcount
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ __all__ = ["accumulate", "reachable", "run"]
 Edge = tuple[Any, int]
 
 _ndarray = np.ndarray
+_NOTHING: AbstractSet[Node] = frozenset()
+_NOT_LOOKED_FOR: dict[Edge, Any] = {}  # never written to: only walks with targets look
 
 
 def run(
@@ -40,6 +43,7 @@ def run(
     walk = _Walk(retain_graph, create_graph)
     if targets is not None:
         walk.ends = {node for node, _ in targets}
+        walk.found = {}
         walk.needed = _needed([node for node, _ in roots], walk.ends)
     now = state.now
     recorder, now.recorder = now.recorder, None
@@ -68,8 +72,8 @@ class _Walk:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
         self.ends: set[Node] | None = None
-        self.needed: set[Node] = set()
-        self.found: dict[Edge, Any] = {}
+        self.needed: AbstractSet[Node] = _NOTHING
+        self.found: dict[Edge, Any] = _NOT_LOOKED_FOR
         self.pending: dict[Node, Any] = {}
         self.heap: list[tuple[int, Node]] = []
         self.next: Node | None = None

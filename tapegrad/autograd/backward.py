@@ -45,7 +45,7 @@ def backward(
     roots = [tensors] if isinstance(tensors, TensorBase) else _listed(tensors)
     edges, seeds = _seeds(roots, [None] * len(roots) if grad_tensors is None else _listed(grad_tensors, len(roots)))
     retain = create_graph if retain_graph is None else retain_graph
-    if inputs is None and state.recorder is None:
+    if inputs is None and state.now.recorder is None:
         engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
         return
     leaves = _leaves(edges) if inputs is None else [_leaf_input(x) for x in _listed(inputs)]
@@ -190,7 +190,7 @@ def _implicit(root: Any) -> Tensor:
         raise NotDifferentiableError(
             f"grad can be implicitly created only for real scalar outputs but got {from_numpy_dtype(array.dtype)}"
         )
-    if state.recorder is not None:
+    if state.now.recorder is not None:
         return ones_like(root)
     return wrap(np.ones(array.shape, array.dtype) if array.ndim else _one(array.dtype))
 

@@ -69,10 +69,11 @@ def spelled(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> R:
-        if kwargs:
-            kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
-            if starred in kwargs:
-                args = (*[kwargs.pop(name) for name in before if name in kwargs], *args, kwargs.pop(starred))
+        if not kwargs:
+            return function(*args)  # type: ignore[call-arg]
+        kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+        if starred in kwargs:
+            args = (*[kwargs.pop(name) for name in before if name in kwargs], *args, kwargs.pop(starred))
         return function(*args, **kwargs)
 
     return call
