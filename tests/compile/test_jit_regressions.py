@@ -1,0 +1,279 @@
+"""jit: what once went wrong, or was found by people trying to break it; and the head start."""
+
+import dataclasses
+import functools
+import threading
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+
+from .test_jit import same
+
+
+def twice(function, *args):
+    """The results of an eager call, the recording call and a compiled call."""
+    fast = tg.jit(function)
+    return function(*args), fast(*args), fast(*args)
+
+
+def test_64_bit_captures_keep_their_bits():
+    big = tg.tensor([2**40 + 1, 3])
+    fine = tg.tensor([1.0, 1e-12], dtype=tg.float64)
+    results = twice(lambda x: (big + x, fine + x), tg.tensor([0, 0]))
+    for whole, real in results:
+        assert whole.tolist() == [2**40 + 1, 3]
+        assert real.tolist() == [1.0, 1e-12]
+
+
+def test_float64_training():
+    eager, compiled = [tg.tensor([1.0, 2.0], dtype=tg.float64, requires_grad=True) for _ in range(2)]
+
+    def step(w):
+        w.grad = None
+        (w * w).sum().backward()
+        with tg.no_grad():
+            w -= 0.1 * w.grad
+
+    fast = tg.jit(step)
+    for _ in range(4):
+        step(eager)
+        fast(compiled)
+    assert compiled.tolist() == pytest.approx(eager.tolist(), rel=1e-14)
+
+
+def test_dead_code_and_unused_arguments():
+    for out in twice(lambda x, y: (y * 2, x + 1)[1], tg.ones(2), tg.ones(3)):
+        assert out.tolist() == [2.0, 2.0]
+
+
+def test_unreached_gradients_are_none():
+    w = tg.ones(2, requires_grad=True)
+    for out in twice(lambda x: tg.autograd.grad((x * 2).sum(), w, allow_unused=True), tg.ones(2, requires_grad=True)):
+        assert out == (None,)
+
+
+def test_a_caught_refusal_is_still_a_refusal():
+    def swallow(x):
+        try:
+            return x * x.sum().item()
+        except Exception:
+            return x * 0
+
+    with pytest.raises(tg.UnsupportedError, match="item"):
+        tg.jit(swallow)(tg.ones(2))
+
+
+def test_a_refused_backward_leaves_the_graph_outside_alone():
+    w = tg.ones(2, requires_grad=True)
+    y = (w * w).sum()
+    with pytest.raises(tg.UnsupportedError):
+        tg.jit(y.backward)()
+    y.backward()
+    assert w.grad.tolist() == [2.0, 2.0]
+
+
+def test_saved_value_overwritten_through_data_is_refused():
+    w = tg.ones(2, requires_grad=True)
+
+    def behind(x):
+        y = (w * w * x).sum()
+        w.data.mul_(2)
+        y.backward()
+
+    with pytest.raises(tg.UnsupportedError, match=r"overwritten through \.data"):
+        tg.jit(behind)(tg.ones(2))
+    assert w.tolist() == [1.0, 1.0] and w.grad is None
+
+
+def test_an_optimiser_that_writes_through_data():
+    def step(w):
+        for _ in range(2):
+            (w * w).sum().backward()
+            w.data -= 0.1 * w.grad
+            w.grad = None
+
+    eager, compiled = tg.ones(2, requires_grad=True), tg.ones(2, requires_grad=True)
+    fast = tg.jit(step)
+    for _ in range(2):
+        step(eager)
+        fast(compiled)
+    same(eager, compiled)
+
+
+class Scaled:
+    """A decorator that is an object."""
+
+    def __init__(self, function):
+        functools.update_wrapper(self, function)
+        self.function, self.scale = function, 1.0
+
+    def __call__(self, x):
+        return self.function(x) * self.scale
+
+
+def test_state_in_odd_places_is_watched():
+    w, deco = tg.ones(1), Scaled(lambda x: x + 0)
+    w.rate = 2.0
+
+    def helper(x):
+        return x * helper.scale
+
+    helper.scale = 3.0
+
+    class Parts(list):
+        offset = 0.0
+
+    parts = Parts()
+    holder = {"key": 1}
+    get = holder.get
+    fast = tg.jit(lambda x: deco(helper(x)) * w.rate + parts.offset + get("key"))
+    assert fast(tg.ones(1)).item() == 7.0
+    w.rate = 4.0
+    assert fast(tg.ones(1)).item() == 13.0
+    helper.scale = 5.0
+    assert fast(tg.ones(1)).item() == 21.0
+    deco.scale = 2.0
+    assert fast(tg.ones(1)).item() == 41.0
+    parts.offset = 0.5
+    assert fast(tg.ones(1)).item() == 41.5
+    holder["key"] = 2
+    assert fast(tg.ones(1)).item() == 42.5
+
+
+def test_a_module_imported_inside_is_watched(monkeypatch):
+    import sys
+    import types
+
+    module = types.ModuleType("settings_of_a_test")
+    module.__file__ = __file__
+    module.scale = 2.0
+    monkeypatch.setitem(sys.modules, "settings_of_a_test", module)
+
+    def function(x):
+        from settings_of_a_test import scale
+
+        return x * scale
+
+    fast = tg.jit(function)
+    assert fast(tg.ones(1)).item() == 2.0
+    module.scale = 3.0
+    assert fast(tg.ones(1)).item() == 3.0
+
+
+def test_leaf_results_and_dataclass_results():
+    @dataclasses.dataclass
+    class Doubled:
+        x: tg.Tensor
+
+        def __post_init__(self):
+            self.x = self.x * 2
+
+    for out in twice(lambda x: (Doubled(x), tg.zeros(2, requires_grad=True)), tg.full((2,), 3.0)):
+        assert out[0].x.tolist() == [6.0, 6.0]
+        assert out[1].requires_grad and out[1].is_leaf
+
+
+def test_results_that_could_not_be_made_again_are_refused():
+    import collections
+
+    kept = []
+    for function, message in [
+        (lambda x: collections.defaultdict(list, a=x + 1), "defaultdict"),
+        (lambda x: kept, "from outside"),
+        (lambda x: [[x + 1]] * 2, "one twice"),
+    ]:
+        with pytest.raises(tg.UnsupportedError, match=message):
+            tg.jit(function)(tg.ones(1))
+
+
+def test_memory_layout_is_part_of_the_signature():
+    def write(x):
+        x.reshape(-1).mul_(2)
+        return x + 0
+
+    array = np.asfortranarray(np.ones((2, 3), np.float32))
+    fast = tg.jit(write)
+    assert fast(tg.ones(2, 3)).tolist() == fast(tg.ones(2, 3)).tolist() == [[2.0] * 3] * 2
+    x = tg.from_numpy(array)
+    assert fast(x).tolist() == write(tg.from_numpy(array.copy(order="F"))).tolist() == [[1.0] * 3] * 2
+    assert array.tolist() == [[1.0] * 3] * 2
+
+
+def test_two_tensors_on_one_numpy_array():
+    array = np.ones(3, np.float32)
+    a, b = tg.from_numpy(array), tg.from_numpy(array)
+
+    def write(a, b):
+        a.add_(1)
+        return b * 2
+
+    with pytest.raises(tg.UnsupportedError, match="share"):
+        tg.jit(write)(a, b)
+    assert array.tolist() == [1.0] * 3
+
+
+def test_two_threads_read_one_tensor_on_the_device():
+    fast = tg.jit(lambda t: t.add_(1))
+    for _ in range(50):
+        x = tg.zeros(64)
+        fast(x)
+        fast(x)
+        threads = [threading.Thread(target=x.tolist) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert type(x) is tg.Tensor
+
+
+# The head start
+
+
+def test_a_wrong_guess_changes_nothing():
+    class Model:
+        def __init__(self):
+            self.w = tg.ones(2)
+
+    model, other = Model(), Model()
+    other.w = tg.full((2,), 10.0)
+    holder = [model]
+    fast = tg.jit(lambda x: holder[0].w.add_(x).sum())
+    reference = [tg.ones(2), tg.full((2,), 10.0)]
+    for turn in range(12):
+        which = turn // 3 % 2
+        holder[0] = (model, other)[which]
+        assert fast(tg.ones(2)).item() == reference[which].add_(1).sum().item()
+    assert model.w.tolist() == reference[0].tolist()
+    assert other.w.tolist() == reference[1].tolist()
+
+
+def test_a_guess_sees_values_written_between_calls():
+    w = tg.ones(2)
+    fast = tg.jit(lambda x: x * w)
+    for value in (1.0, 2.0, 3.0, 4.0):
+        w.fill_(value)
+        assert fast(tg.ones(2)).tolist() == [value, value]
+    x = tg.ones(2)
+    for value in (5.0, 6.0, 7.0):
+        x.fill_(value)
+        assert fast(x).tolist() == [4 * value] * 2
+
+
+def test_a_flag_flipped_between_calls_is_seen_in_time():
+    box = {"double": False}
+    fast = tg.jit(lambda x: x * 2 if box["double"] else x * 1)
+    for flag in (False, False, False, True, False, True, True, False):
+        box["double"] = flag
+        assert fast(tg.ones(1)).item() == (2.0 if flag else 1.0)
+
+
+def test_a_guess_on_a_capture_of_another_shape_is_not_made():
+    w = tg.ones(3)
+    fast = tg.jit(lambda x: (x * w).sum())
+    for _ in range(3):
+        assert fast(tg.tensor(2.0)).item() == 6.0
+    w.data = tg.ones(4)
+    for _ in range(3):
+        assert fast(tg.tensor(2.0)).item() == 8.0
