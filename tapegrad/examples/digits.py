@@ -70,7 +70,7 @@ def step(images: tg.Tensor, labels: tg.Tensor) -> tg.Tensor:
     loss.backward()
     with tg.no_grad():
         for w in weights.values():
-            w -= RATE * w.grad  # type: ignore[operator]
+            w -= RATE * w.grad
     return loss
 
 
