@@ -61,7 +61,8 @@ class Jitted:
             if guess.fits(found, signature):
                 return found.finish(signature.tensors, guess.outputs)
             self._head_start.missed()
-        self._head_start.remember(found, signature, args)
+        if not kwargs:  # such calls are not guessed
+            self._head_start.remember(found, signature, args)
         return found.finish(signature.tensors, found.compute(signature.tensors))
 
     def _must_check(self) -> bool:

@@ -69,7 +69,7 @@ def _refuse_shared(run: EagerRun) -> None:
     tensors, labels, recorder = run.signature.tensors, run.signature.labels, run.recorder
     written = {i for i, _ in recorder.written()}
     for group in sharing(tensors):
-        if len(group) > 1 and written & set(group):
+        if written & set(group):
             raise recorder.unsupported(f"an in-place write to {labels[group[0]]}, whose memory other inputs share")
     for i, t in enumerate(tensors):
         if i not in written and t._storage is not None and t._storage.version != run.before[i].version:

@@ -79,7 +79,6 @@ DTYPES: Final = (
 )  # fmt: skip
 _FROM_NUMPY: Final = {d.numpy: d for d in DTYPES}
 _FROM_PYTHON: Final[dict[type, dtype]] = {bool: bool_, int: int64}
-_REAL_OF: Final = {complex64: float32, complex128: float64}
 _COMPLEX_OF: Final = {float16: complex64, bfloat16: complex64, float32: complex64, float64: complex128}
 
 _default = float32
@@ -101,11 +100,6 @@ def set_default_dtype(d: dtype) -> None:
 def default_complex_dtype() -> dtype:
     """The complex dtype whose parts have the default dtype (complex64 for the 16-bit ones)."""
     return _COMPLEX_OF[_default]
-
-
-def real_dtype(d: dtype) -> dtype:
-    """The dtype of the real part: float32 of complex64, float64 of complex128, `d` itself otherwise."""
-    return _REAL_OF.get(d, d)
 
 
 def complex_dtype(d: dtype) -> dtype:
