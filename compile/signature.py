@@ -67,7 +67,7 @@ def _metadata(tensors: Sequence[TensorBase]) -> tuple[Any, ...]:
     """What a program depends on of tensors besides their values: strides too, which decide what is a view."""
     found: list[Any] = []
     for t in tensors:
-        if t._base is not None:
+        if t._view is not None:
             history(t)
         if t._device is not None:  # its value is not fetched for this
             found += (t._device.shape, t._device.dtype, None)

@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heappop, heappush, heappushpop
-from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from .errors import RuleError
-from .primitives.shaping import broadcast_adjoint
-from .tape import Node, TensorBase, state, wrap
+from . import hooked
+from .anomaly import Anomaly
+from .cotangents import accumulate, pull, unbroadcast, wrong
+from .tape import Node, extras_of, state
+from .tape.hooks import hooked_leaves
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["accumulate", "reachable", "run"]
+__all__ = ["is_followed", "reachable", "run"]
 
 Edge = tuple[Any, int]
 
-_ndarray = np.ndarray
 _NOTHING: AbstractSet[Node] = frozenset()
 _NOT_LOOKED_FOR: dict[Edge, Any] = {}  # never written to: only walks with targets look
 
@@ -33,29 +31,49 @@ def run(
     retain_graph: bool,
     create_graph: bool,
     targets: Sequence[Edge] | None = None,
+    capture: bool = True,
 ) -> list[Any]:
     """Walk from `roots` (edges with their cotangents) and return the gradients found.
 
     Without `targets` the gradients are accumulated into the leaves' `.grad`, and [] is returned. With `targets`
-    (edges), their cotangents are returned in order, None where no path leads there; nothing is accumulated, and only
-    nodes on a path to a target run. Cotangents are bare arrays unless `create_graph`.
+    (edges), only nodes on a path to a target run, and their cotangents are returned in order, None where no path leads
+    there; nothing is accumulated unless `capture` is off: then the targets that are leaves accumulate. Cotangents are
+    bare arrays unless `create_graph`, or a watcher follows what is computed: then a recorder records it, too.
     """
-    walk = _Walk(retain_graph, create_graph)
+    now = state.now
+    watchers = now.watchers
+    followed = bool(watchers) and is_followed()
+    bare = not create_graph and not followed
+    anomaly = next((w for w in watchers if isinstance(w, Anomaly)), None) if watchers else None
+    walk = _Walk(retain_graph, create_graph, bare)
+    if anomaly is not None:
+        walk = _AnomalyWalk(retain_graph, create_graph, bare, anomaly)
+    walk.roots = [node for node, _ in roots]
     if targets is not None:
         walk.ends = {node for node, _ in targets}
         walk.found = {}
-        walk.needed = _needed([node for node, _ in roots], walk.ends)
-    now = state.now
-    recorder, now.recorder = now.recorder, None
+        walk.needed = _needed(walk.roots, walk.ends)
+        walk.capture = capture
+    if hooked_leaves:
+        walk.waiting = _uses(walk)
+    recorder = now.recorder
+    if recorder is not None and not followed:
+        now.watchers, now.recorder = tuple([w for w in watchers if w is not recorder]), None
     grad_enabled, now.grad_enabled = now.grad_enabled, create_graph
+    outer, now.walk = now.walk, walk
     try:
-        if create_graph:
-            walk.run(roots, cotangents)
-        else:
+        if bare:
             now.run_quietly(walk.run, roots, [c._array for c in cotangents])
+        else:
+            walk.run(roots, cotangents)
     finally:
-        now.recorder, now.grad_enabled = recorder, grad_enabled
-    return [] if targets is None else [walk.found.get(edge) for edge in targets]
+        now.recorder, now.watchers, now.grad_enabled, now.walk = recorder, watchers, grad_enabled, outer
+    return [] if targets is None or not capture else [walk.found.get(edge) for edge in targets]
+
+
+def is_followed() -> bool:
+    """Whether a watcher follows what a walk computes."""
+    return any(w.follows_values for w in state.now.watchers)
 
 
 class _Walk:
@@ -63,20 +81,34 @@ class _Walk:
 
     `pending` holds the cotangent of each node reached; those of leaves wait there to the end. The node to run next is
     the youngest: one candidate is kept in `next`, which saves the heap most of its work, the others in `heap`.
-    With `ends`, cotangents that arrive there go to `found`, and only the nodes in `needed` run.
+    With `ends`, cotangents that arrive there go to `found`, and only the nodes in `needed` run. `bare` says whether
+    cotangents are arrays or tensors. `waiting` has the leaves that are finished before the end, as their hooks want,
+    with the number of edges by which something may yet arrive.
     """
 
-    __slots__ = ("create_graph", "ends", "found", "heap", "needed", "next", "pending", "retain_graph")
+    __slots__ = (
+        "__weakref__", "bare", "capture", "create_graph", "ends", "found", "heap", "needed", "next", "pending",
+        "retain_graph", "roots", "waiting",
+    )  # fmt: skip
 
-    def __init__(self, retain_graph: bool, create_graph: bool) -> None:
+    def __init__(self, retain_graph: bool, create_graph: bool, bare: bool) -> None:
         self.retain_graph = retain_graph
         self.create_graph = create_graph
+        self.bare = bare
+        self.capture = True
+        self.roots: list[Node] = []
+        self.waiting: dict[Node, int] | None = None
         self.ends: set[Node] | None = None
         self.needed: AbstractSet[Node] = _NOTHING
         self.found: dict[Edge, Any] = _NOT_LOOKED_FOR
         self.pending: dict[Node, Any] = {}
         self.heap: list[tuple[int, Node]] = []
         self.next: Node | None = None
+
+    def reached(self) -> set[Node]:
+        """The nodes that this walk comes to."""
+        nodes = reachable(self.roots)
+        return {n for n in nodes if self.ends is None or n in self.needed or n in self.ends}
 
     def run(self, roots: Sequence[Edge], seeds: Sequence[Any]) -> None:
         for (node, index), seed in zip(roots, seeds, strict=True):
@@ -93,22 +125,53 @@ class _Walk:
                 if heap and heap[0][0] < -node.sequence:
                     node = heappushpop(heap, (-node.sequence, node))[1]
             g = pending.pop(node)
-            if ends is not None:
-                if node in ends:
-                    self.arrive(node, g)
-                if node not in self.needed:
-                    continue
+            if g is None and node.extras is None and not node.runs_on_nothing:
+                self.pass_by(node)
+                continue
+            if ends is not None and node in ends and node in self.needed:
+                self.arrive(node, g)  # what hooks make of it counts only where nothing further runs: PyTorch's order
+            if node.extras is not None:
+                g = hooked.arrived(node, g, self.bare)
+            if ends is not None and node not in self.needed:
+                self.arrive(node, g)
+                continue
             self.step(node, g)
+            if self.waiting is not None:
+                self.settle(node)
         self.finish()
 
     def finish(self) -> None:
         """Hand the leaves what has arrived for them."""
-        while self.pending:
-            node, g = self.pending.popitem()
-            if self.ends is not None:
-                self.arrive(node, g)
+        pending, plain = self.pending, self.ends is None
+        while pending:
+            node, g = pending.popitem()
+            if g is None and node.extras is None:
+                continue
+            if not plain or node.extras is not None:
+                self.finish_leaf(node, g)
             elif (leaf := node.leaf()) is not None:  # type: ignore[misc]
-                accumulate(leaf, g, self.create_graph)
+                accumulate(leaf, g, self.bare, self.create_graph)
+
+    def finish_leaf(self, node: Node, g: Any) -> None:
+        """Hand the leaf of the accumulator `node` its gradient."""
+        extras = node.extras
+        if extras is not None:
+            g = hooked.arrived(node, g, self.bare)
+        if self.ends is not None and self.capture:
+            self.arrive(node, g)
+        elif extras is not None:
+            hooked.accumulated(node, g, self.bare, self.create_graph)
+        elif (leaf := node.leaf()) is not None:  # type: ignore[misc]
+            accumulate(leaf, g, self.bare, self.create_graph)
+
+    def settle(self, node: Node) -> None:
+        """`node` has run: finish the waiting leaves for which it was the last to send something."""
+        assert self.waiting is not None
+        for target in node.edges:
+            if target in self.waiting:
+                self.waiting[target] -= 1
+                if not self.waiting[target] and target in self.pending:
+                    self.finish_leaf(target, self.pending.pop(target))
 
     def arrive(self, node: Node, g: Any) -> None:
         """Note the cotangents of a node that is wanted."""
@@ -123,10 +186,28 @@ class _Walk:
             if node.leaf is None:
                 self.enqueue(node)
         elif node.outputs == 1:
-            pending[node] = pending[node] + g
+            held = pending[node]
+            pending[node] = g if held is None else held + g
         else:
             slots = pending[node]
             slots[index] = g if slots[index] is None else slots[index] + g
+
+    def send_nothing(self, node: Node) -> None:
+        """Let `node` know that one edge has no cotangent for it: its turn comes even if no other has one."""
+        if node not in self.pending:
+            self.pending[node] = None if node.outputs == 1 else [None] * node.outputs
+            if node.leaf is None:
+                self.enqueue(node)
+
+    def pass_by(self, node: Node) -> None:
+        """`node` got no cotangent: nothing to compute, but a `Function` further on may still want to run."""
+        for target in node.edges:
+            if self.ends is None or target in self.needed or target in self.ends:
+                self.send_nothing(target)
+        if self.waiting is not None:
+            self.settle(node)
+        if not self.retain_graph:
+            node.release()
 
     def enqueue(self, node: Node) -> None:
         """Let `node` run when it is the youngest."""
@@ -137,41 +218,47 @@ class _Walk:
 
     def step(self, node: Node, g: Any) -> None:
         """Run the rules of `node` on `g`, check what they return, and send it on."""
-        bare = not self.create_graph
-        if bare and node.dtype.isbuiltin == 2:  # bfloat16, which NumPy does not know by itself
-            cotangents = _pull_with_tensors(node, g)
-        else:
-            cotangents = node.pull(g, self.create_graph)
+        bare = self.bare
+        cotangents = pull(node, g, bare) if node.extras is None else hooked.pulled(node, g, bare)
         ends, indices = self.ends, node.indices
         for k, target in enumerate(node.edges):
             cotangent = cotangents[k]
-            if cotangent is None or (ends is not None and target not in self.needed and target not in ends):
+            if ends is not None and target not in self.needed and target not in ends:
+                continue
+            if cotangent is None:
+                self.send_nothing(target)
                 continue
             if target.outputs == 1:
                 array = cotangent if bare else cotangent._array
                 if array.shape != target.shape:
-                    cotangent = _unbroadcast(node, cotangent, target)
+                    cotangent = unbroadcast(node, cotangent, target)
                 if array.dtype is not target.dtype and array.dtype != target.dtype:
-                    raise _wrong(node, "dtype", array.dtype, target.dtype)
+                    raise wrong(node, "dtype", array.dtype, target.dtype)
             self.send(target, 0 if indices is None else indices[k], cotangent)
         if not self.retain_graph:
             node.release()
 
 
-def _pull_with_tensors(node: Node, g: Any) -> list[Any]:
-    """The rules run on tensors, though no graph is wanted: for dtypes beside which Python scalars are not weak."""
-    return [None if c is None else c._array for c in node.pull(wrap(np.asarray(g)), create_graph=True)]
+class _AnomalyWalk(_Walk):
+    """A walk in anomaly mode: says where the forward operation was called whose backward fails."""
 
+    __slots__ = ("anomaly",)
 
-def _unbroadcast(node: Node, cotangent: Any, target: Node) -> Any:
-    """The adjoint of the broadcast that an element-wise primitive did by itself."""
-    if not node.plan.pulls or not node.prim.elementwise or cotangent.shape != node.shape:
-        raise _wrong(node, "shape", tuple(cotangent.shape), target.shape)
-    return broadcast_adjoint(cotangent, target.shape)
+    def __init__(self, retain_graph: bool, create_graph: bool, bare: bool, anomaly: Anomaly) -> None:
+        super().__init__(retain_graph, create_graph, bare)
+        self.anomaly = anomaly
 
-
-def _wrong(node: Node, what: str, got: Any, wanted: Any) -> RuleError:
-    return RuleError(f"{node.name()} returned a gradient of {what} {got}, expected {what} {wanted}")
+    def step(self, node: Node, g: Any) -> None:
+        """With extras every node takes the careful way."""
+        extras_of(node)
+        outer, self.anomaly.running = self.anomaly.running, node
+        try:
+            super().step(node, g)
+        except Exception:
+            self.anomaly.report(node)
+            raise
+        finally:
+            self.anomaly.running = outer
 
 
 def reachable(roots: Sequence[Node]) -> list[Node]:
@@ -195,17 +282,12 @@ def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
     return needed
 
 
-def accumulate(leaf: TensorBase, g: Any, create_graph: bool) -> None:
-    """Add `g` to `leaf.grad`: in place, unless the gradient itself has a graph."""
-    if not leaf._requires_grad:  # no longer
-        return
-    held = leaf._grad
-    if create_graph:
-        leaf._grad = g if held is None else held + g
-    elif held is None:
-        # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
-        owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable
-        leaf._grad = wrap(g if owned else np.array(g))
-    else:
-        held += wrap(np.asarray(g))
-        leaf._grad = held
+def _uses(walk: _Walk) -> dict[Node, int] | None:
+    """By how many edges of the nodes that `walk` runs each hooked leaf is reached; None if none is."""
+    uses: dict[Node, int] = {}
+    for node in reachable(walk.roots):
+        if walk.ends is None or node in walk.needed:
+            for target in node.edges:
+                if target in hooked_leaves:
+                    uses[target] = uses.get(target, 0) + 1
+    return uses or None

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 __all__ = [
+    "AnomalyError",
     "CheckError",
+    "CheckpointError",
     "DtypeError",
+    "GradcheckError",
     "GraphFreedError",
+    "HookError",
     "InPlaceError",
+    "LoadError",
     "NotDifferentiableError",
     "RuleError",
     "ShapeError",
@@ -23,12 +28,20 @@ class ShapeError(TapegradError):
     """Shapes that an operation cannot combine."""
 
 
+class GradcheckError(TapegradError):
+    """Gradients by autograd that are not those of finite differences, or a backward that breaks another rule."""
+
+
 class GraphFreedError(TapegradError):
     """A backward through nodes whose saved values an earlier backward freed."""
 
 
 class InPlaceError(TapegradError):
     """An in-place write that is forbidden, or that destroyed a value a backward needs."""
+
+
+class LoadError(TapegradError, ValueError):
+    """A file that `load` cannot read: not in its format, damaged, or asking for what tensors cannot be."""
 
 
 class DtypeError(TapegradError, NotImplementedError):
@@ -45,6 +58,18 @@ class RuleError(TapegradError):
 
 class UnsupportedError(TapegradError, NotImplementedError):
     """Something a tape, its lowering or `jit` cannot represent yet."""
+
+
+class AnomalyError(TapegradError):
+    """In anomaly mode: a nan in backward."""
+
+
+class HookError(TapegradError):
+    """A hook returned something that cannot take the place of the gradient it was given."""
+
+
+class CheckpointError(TapegradError):
+    """A checkpointed function did something else when it was run again."""
 
 
 class CheckError(TapegradError, AssertionError):

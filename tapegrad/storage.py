@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-__all__ = ["Storage"]
+from types import CodeType
+
+__all__ = ["UNCOUNTED", "Storage"]
+
+UNCOUNTED = -1
 
 
 class Storage:
     """The memory that a tensor and everything aliasing it (views, `detach()`) have in common.
 
-    `version` counts in-place writes that autograd knows of; a saved tensor remembers the version it was saved at.
+    `version` counts in-place writes that autograd knows of; a saved tensor remembers the version it was saved at. It is
+    `UNCOUNTED` for memory made in inference mode. `writer` is the code that wrote last, and where in it (set by then).
     `exported` is set once a NumPy array sharing the memory left the library, so that the memory must stay where it is.
     `.data` looks at the same memory but counts its writes apart: its Storage names the first one in `origin`.
     A tensor that was never aliased, written to or saved as an output has no Storage yet; that reads as version 0.
     """
 
-    __slots__ = ("__weakref__", "exported", "origin", "version")
+    __slots__ = ("__weakref__", "exported", "origin", "version", "writer")
+
+    version: int
+    exported: bool
+    origin: Storage | None
+    writer: tuple[CodeType, int]
 
     def __init__(self, origin: Storage | None = None) -> None:
         self.version = 0

@@ -12,12 +12,15 @@ from ..storage import Storage
 from .node import make_node
 from .primitive import Primitive, native
 from .state import state
-from .variable import UNRELATED, TensorBase, history, storage_of, wrap
+from .variable import Creation, TensorBase, View, chain_of, history, is_inference, storage_of, wrap
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["alias", "apply", "apply_pair", "apply_single", "is_recording", "is_tensor", "renamed"]
+__all__ = [
+    "alias", "apply", "apply_pair", "apply_single", "is_recording", "is_tensor", "move", "one_of_several_views",
+    "renamed",
+]  # fmt: skip
 
 _NO_PARAMS: dict[str, Any] = {}
 _ndarray = np.ndarray
@@ -39,7 +42,7 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _
     arrays = []
     for operand in operands:
         if isinstance(operand, TensorBase):
-            if operand._base is not None:
+            if operand._view is not None:
                 history(operand)
             if operand._requires_grad:
                 mask += bit
@@ -61,7 +64,7 @@ def apply(prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any] = _
 
 def apply_single(prim: Primitive, x: Tensor, params: dict[str, Any] = _NO_PARAMS) -> Tensor:
     """`apply(prim, (x,), params)` for a tensor, without the loop."""
-    if x._base is not None:
+    if x._view is not None:
         history(x)
     now = state.now
     quiet = now.quiet
@@ -71,9 +74,9 @@ def apply_single(prim: Primitive, x: Tensor, params: dict[str, Any] = _NO_PARAMS
 
 def apply_pair(prim: Primitive, a: Tensor, b: Tensor) -> Tensor:
     """`apply(prim, (a, b))` for two tensors, its loop unrolled: this is most of what small eager steps do."""
-    if a._base is not None:
+    if a._view is not None:
         history(a)
-    if b._base is not None:
+    if b._view is not None:
         history(b)
     now = state.now
     try:
@@ -95,8 +98,8 @@ def _recorded(
             out._requires_grad = True
     if prim.view:
         _link_view(out, operands[0], prim, params)
-    if now.recorder is not None:
-        now.recorder.step(prim, operands, params, out)
+    if now.watchers:
+        now.tell("step", prim, operands, params, out)
     return out
 
 
@@ -144,24 +147,46 @@ def _link_view(out: TensorBase, source: TensorBase, prim: Primitive, params: dic
         storage_of(source)  # moves the source to host memory of its own, which the view must look at
         out._array = prim.forward(source._array, **params)
     out._storage = storage_of(source)
-    out._chain = (*source._chain, (prim, params))
-    if state.grad_enabled:
-        base = source._base if source._base is not None else source
-        out._base = base
-        out._base_node = base._node
-    elif source._requires_grad or source._base_node is UNRELATED:
-        out._base_node = UNRELATED
+    chain = (*chain_of(source), (prim, params))
+    if is_inference(source):
+        out._view = View(chain, None)
+        return
+    seen = source._view
+    base = source if seen is None or seen.base is None else seen.base
+    out._view = View(chain, base, _creation() if seen is None or seen.creation is Creation.NORMAL else seen.creation)
+
+
+def _creation() -> Creation:
+    """How a view made now is made."""
+    if state.now.inference:
+        return Creation.INFERENCE
+    return Creation.NORMAL if state.grad_enabled else Creation.NO_GRAD
+
+
+def one_of_several_views(out: Tensor) -> Tensor:
+    """`out`, marked as one of the views that one function returned: autograd forbids writes through it."""
+    if out._view is not None and out._view.creation is Creation.NORMAL:
+        out._view.creation = Creation.MULTIPLE
+    return out
 
 
 def alias(t: TensorBase, *, own_version: bool = False) -> Tensor:
     """A leaf that looks at the memory of `t`, with no history; with a write count of its own if asked."""
     storage = storage_of(t)
     out = wrap(t._array)
-    out._storage = Storage(storage.memory) if own_version else storage
-    out._chain = t._chain
-    if state.recorder is not None:
-        state.recorder.alias(out, t)
+    out._storage = Storage(storage.memory) if own_version and not is_inference(t) else storage
+    if t._view is not None:
+        out._view = View(t._view.chain, None)
+    if state.now.watchers:
+        state.now.tell("alias", out, t)
     return out
+
+
+def move(t: TensorBase, array: np.ndarray[Any, Any]) -> None:
+    """Let `t` have its value, the same, in another array."""
+    before, t._array = t._array, array
+    if state.now.watchers:
+        state.now.tell("moved", t, before)
 
 
 def _same_owner(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:

@@ -6,16 +6,20 @@ base it is a view of) takes the history.
 
 from __future__ import annotations
 
+import sys
+from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InPlaceError
+from ..storage import UNCOUNTED
 from .apply import apply, renamed
+from .hooks import move_retained
 from .node import Node
-from .primitive import Primitive
+from .saved import Packed, plain_name
 from .state import state
-from .variable import UNRELATED, TensorBase, history, storage_of, wrap, writable
+from .variable import Chain, Creation, TensorBase, View, chain_of, history, is_inference, storage_of, wrap, writable
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -25,6 +29,8 @@ __all__ = ["check_writable", "rederive", "write"]
 
 def check_writable(t: TensorBase) -> None:
     """Raise InPlaceError if autograd forbids writing to `t` in place, before anything is computed."""
+    if state.now.watchers:
+        state.now.tell("will_write", t)
     history(t)
     if (
         t._array.size
@@ -35,21 +41,61 @@ def check_writable(t: TensorBase) -> None:
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
+    if is_inference(t) and not state.now.inference:
+        raise InPlaceError(
+            "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
+            "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
+        )
     if not state.grad_enabled:
         return
-    base = t._base
-    if base is None:
-        if t._base_node is UNRELATED:
-            raise InPlaceError(
-                "A view was created in no_grad mode and is being modified inplace with grad mode enabled. Given that "
-                "this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
-                "the view and the inplace either both inside the no_grad block (if you don't want the inplace to be "
-                "tracked) or both outside (if you want the inplace to be tracked)."
-            )
+    view = t._view
+    if view is None or view.base is None:
         if t._requires_grad and t._node is None:
             raise InPlaceError("a leaf Variable that requires grad is being used in an in-place operation.")
-    elif base._requires_grad and base._node is None:
-        raise InPlaceError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+    elif view.base._requires_grad:
+        require_followed(t, view)
+        if view.base._node is None:
+            raise InPlaceError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
+
+
+_WHAT_TO_DO = (
+    "Given that this use case is ambiguous and error-prone, it is forbidden. You can clarify your code by moving both "
+    "the view and the inplace either both inside the {block} block (if you don't want the inplace to be tracked) or "
+    "both outside (if you want the inplace to be tracked)."
+)
+_WHY = {
+    Creation.NO_GRAD: _WHAT_TO_DO.format(block="no_grad"),
+    Creation.INFERENCE: _WHAT_TO_DO.format(block="inference_mode"),
+    Creation.MULTIPLE: (
+        "This view is the output of a function that returns multiple views. Such functions do not allow the output "
+        "views to be modified inplace. You should replace the inplace operation by an out-of-place one."
+    ),
+    Creation.FUNCTION: (
+        "This view was created inside a custom Function (or because an input was returned as-is) and the autograd "
+        "logic to handle view+inplace would override the custom backward associated with the custom Function, leading "
+        "to incorrect gradients. This behavior is forbidden. You can fix this by cloning the output of the custom "
+        "Function."
+    ),
+}
+
+
+def require_followed(t: TensorBase, view: View, *, indirect: bool = False) -> None:
+    """Raise InPlaceError if autograd cannot follow a write through `t` (or, `indirect`, to what `t` is a view of)."""
+    creation = view.creation
+    if creation is Creation.NORMAL:
+        return
+    written = "its base or another view of its base has been" if indirect else "is being"
+    node = t._node
+    output = "" if node is None else f"Output {t._index} of {plain_name(node)} is a view"
+    if node is not None and creation in (Creation.MULTIPLE, Creation.FUNCTION):
+        where = f"{output} and {written} modified inplace."
+    else:
+        begin = f"{output} of a view which was created in" if output else "A view was created in"
+        mode, now = (
+            ("inference", "in normal mode") if creation is Creation.INFERENCE else ("no_grad", "with grad mode enabled")
+        )
+        where = f"{begin} {mode} mode and {written} modified inplace {now}."
+    raise InPlaceError(f"{where} {_WHY[creation]}")
 
 
 def write(t: Tensor, out: Tensor) -> Tensor:
@@ -58,21 +104,36 @@ def write(t: Tensor, out: Tensor) -> Tensor:
     `check_writable(t)` must have passed. Bumps the version, moves the history of the base if `t` is a view, and
     tells the recorder.
     """
+    now = state.now
+    tracked = now.grad_enabled and (t._requires_grad or out._requires_grad)
+    view = t._view
+    if tracked and view is not None:
+        require_followed(t, view)
+    if now.watchers:
+        now.tell("will_take", t, out)
     storage = storage_of(t)
     node = out._node
     if node is not None and node.saved:
         _keep_old_value(node, t)
-    recorder = state.recorder
-    if recorder is not None:
-        recorder.before_write(t)
+    if now.watchers:
+        now.tell("before_write", t)
     np.copyto(writable(t), out._array)
-    storage.version += 1
-    tracked = state.grad_enabled and (t._requires_grad or out._requires_grad)
+    if storage.version != UNCOUNTED:
+        storage.version += 1
+        storage.writer = _writer()
     if tracked:
-        _rebase(t, out)
-    if recorder is not None:
-        recorder.write(t, out, tracked)
+        rebase(t, out)
+    if now.watchers:
+        now.tell("write", t, out, tracked)
     return t
+
+
+def _writer() -> tuple[CodeType, int]:
+    """The code outside tapegrad that is running, and where in it."""
+    frame: Any = sys._getframe(2)
+    while frame.f_globals.get("__name__", "")[:9] == "tapegrad." and frame.f_back is not None:
+        frame = frame.f_back
+    return frame.f_code, frame.f_lasti
 
 
 def _keep_old_value(node: Node, t: TensorBase) -> None:
@@ -81,47 +142,59 @@ def _keep_old_value(node: Node, t: TensorBase) -> None:
     saved = list(node.saved)
     for slot in node.plan.tensor_slots:
         value = saved[slot]
+        if type(value) is Packed:
+            continue
         if node.plan.sources[slot][0] == "out":
             storage = storage_of(t)
             saved[slot] = t._array, storage, storage.version + 1
         elif value is t or (type(value) is tuple and value[0] is t):
-            saved[slot] = _frozen(t)
+            saved[slot] = frozen(t)
     node.saved = tuple(saved)
 
 
-def _frozen(t: TensorBase) -> TensorBase:
+def frozen(t: TensorBase) -> TensorBase:
     """A copy of the present value of `t`, with its present history."""
     copy = _snapshot(t)
     copy._array = t._array.copy()
+    if state.now.watchers:
+        state.now.tell("frozen", copy, t)
     return copy
 
 
-def _rebase(t: TensorBase, out: TensorBase) -> None:
+def rebase(t: TensorBase, out: TensorBase) -> None:
     """Move the history of `out` to `t`, or through the view chain into the base of `t`."""
-    base = t._base
-    if base is None:
-        t._node, t._index, t._requires_grad = out._node, out._index, out._requires_grad
+    view = t._view
+    if view is None or view.base is None:
+        _set_history(t, out._node, out._index)
         return
-    chain = t._chain[len(base._chain) :]
-    base_node = _write_node(base, chain, out)
-    base._node, base._index, base._requires_grad = base_node, 0, True
+    base = view.base
+    node = _write_node(base, chain_of(t)[len(chain_of(base)) :], out)
+    _set_history(base, node, 0)
     rederive(t)
 
 
-def _write_node(base: TensorBase, chain: tuple[tuple[Primitive, dict[str, Any]], ...], out: TensorBase) -> Node | None:
+def _set_history(t: TensorBase, node: Node | None, index: int) -> None:
+    before = t._node
+    if before is not None and before.extras is not None and node is not None:
+        move_retained(t, before.extras, node, index)
+    t._node, t._index, t._requires_grad = node, index, node is not None
+
+
+def _write_node(base: TensorBase, chain: Chain, out: TensorBase) -> Node | None:
     """The node of "`base` with `out` written through `chain`", found by running that functionally.
 
     Only the history is wanted: the memory of the base holds the value already.
     """
-    recorder, state.recorder = state.recorder, None
+    now = state.now
+    watchers, now.watchers = now.watchers, ()
     try:
         before = _snapshot(base)
         return renamed("CopySlices", write_through(before, chain, out))._node
     finally:
-        state.recorder = recorder
+        now.watchers = watchers
 
 
-def write_through(base: Any, chain: tuple[tuple[Primitive, dict[str, Any]], ...], new: Any) -> Any:
+def write_through(base: Any, chain: Chain, new: Any) -> Any:
     """`base` with `new` in place of what the chain of views shows of it."""
     if not chain:
         return new
@@ -142,24 +215,29 @@ def _snapshot(base: TensorBase) -> Tensor:
 
 def rederive(t: TensorBase) -> None:
     """Give the view `t` the history that its base has now, seen through the view chain."""
-    base = t._base
+    view = t._view
+    assert view is not None
+    base = view.base
     assert base is not None
-    t._base_node = base._node
-    t._requires_grad = base._requires_grad
-    if not base._requires_grad:
-        t._node, t._index = None, 0
+    now = state.now
+    if view.creation is not Creation.NORMAL:
+        if now.grad_enabled and base._requires_grad:
+            require_followed(t, view, indirect=True)
         return
-    recorder, state.recorder = state.recorder, None
-    grad_enabled, state.grad_enabled = state.grad_enabled, True
+    view.base_node = base._node
+    if not base._requires_grad:
+        t._node, t._index, t._requires_grad = None, 0, False
+        return
+    watchers, now.watchers = now.watchers, ()
+    grad_enabled, now.grad_enabled = now.grad_enabled, True
     try:
         seen: Any = _snapshot(base)
-        for prim, params in t._chain[len(base._chain) :]:
+        for prim, params in chain_of(t)[len(chain_of(base)) :]:
             seen = apply(prim, (seen,), params)
         renamed("AsStridedBackward0", seen)
-        t._node, t._index = seen._node, seen._index
     finally:
-        state.recorder = recorder
-        state.grad_enabled = grad_enabled
+        now.watchers, now.grad_enabled = watchers, grad_enabled
+    _set_history(t, seen._node, seen._index)
 
 
-__all__ += ["write_through"]
+__all__ += ["frozen", "rebase", "require_followed", "write_through"]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import GraphFreedError, InPlaceError
+from ..errors import InPlaceError
+from ..storage import Storage
+from .hooks import Extras, RemovableHandle, extras_of
 from .primitive import Primitive, SavePlan
+from .saved import Packed, freed, modified, saved_at_version
+from .state import leaf_lock
 from .variable import TensorBase, history, storage_of, wrap
 
-__all__ = ["AccumulateGrad", "Node", "accumulator_of", "edge_of", "exposed", "freed", "make_node", "next_sequence"]
+__all__ = [
+    "AccumulateGrad", "Node", "RefusingNode", "accumulator_of", "attached", "edge_of", "exposed", "make_node",
+    "next_sequence",
+]  # fmt: skip
 
 next_sequence = itertools.count().__next__
 
@@ -28,13 +36,18 @@ class Node:
     are (None: all number 0). `pull(g, create_graph)` maps the cotangent of the output to one cotangent per edge.
     `sequence` grows with time, so that decreasing order is a topological order of any graph. `leaf` is a weak reference
     to the leaf where the graph ends (`accumulator_of`), None elsewhere. `kind` is PyTorch's name for the operation.
+    `extras` are its hooks and metadata, None for nearly all nodes.
     """
 
     # One class while the engine works on it, so that attribute access stays fast; see `exposed`.
     __slots__ = (
-        "__weakref__", "dtype", "edges", "indices", "kind", "leaf", "outputs", "plan", "prim", "saved", "sequence",
-        "shape",
+        "__weakref__", "dtype", "edges", "extras", "indices", "kind", "leaf", "outputs", "plan", "prim", "saved",
+        "sequence", "shape",
     )  # fmt: skip
+
+    extras: Extras | None
+    runs_on_nothing: ClassVar[bool] = False
+    """Whether `pull` is wanted even if no cotangent arrived."""
 
     kind: str
     leaf: weakref.ref[TensorBase] | None
@@ -76,8 +89,44 @@ class Node:
         count = max(len(self.prim.operands), self.plan.positions[-1] + 1)
         return [position for position in range(count) if self.prim.rule(position) is not None]
 
+    def register_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(grad_inputs, grad_outputs)` after the node has run; it may return other `grad_inputs`.
+
+        Both are tuples, one gradient (or None) per operand and per output. Returns a handle with `remove()`.
+        """
+        return extras_of(self).after.add(hook)
+
+    def register_prehook(self, hook: Callable[..., Any]) -> RemovableHandle:
+        """Call `hook(grad_outputs)` before the node runs; it may return other `grad_outputs`, a tuple."""
+        return extras_of(self).before.add(hook)
+
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for whatever the user wants to note about this node."""
+        return extras_of(self).metadata
+
+    def _sequence_nr(self) -> int:
+        return self.sequence
+
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """What the node saved, by PyTorch's names: `_saved_self`, `_saved_other`, `_saved_result` and so on."""
+        if name.startswith("_saved_") and self.leaf is None:
+            wanted = name.removeprefix("_saved_")
+            for slot, source in enumerate(self.plan.sources):
+                if wanted in self._saved_names(*source):
+                    return self.unpack(as_tensors=True)[slot]
+        raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+
+    def _saved_names(self, kind: str, key: Any) -> tuple[str, ...]:
+        """What a saved value is called."""
+        if kind == "operand":
+            names = self.prim.operands
+            pytorchs = ("self", "exponent" if names[1:] and self.prim.name == "pow" else "other")
+            return (*pytorchs[key : key + 1], *names[key : key + 1])
+        return ("result", "out") if kind == "out" else (str(key),)
 
     def release(self) -> None:
         """Forget the saved values; a node that saves no tensors stays usable, as in PyTorch."""
@@ -101,10 +150,14 @@ class Node:
             if type(value) is tuple:  # with the version it was saved at
                 value, storage, version = value
                 if storage.version != version:
-                    raise self.modified(value, storage.version, version)
+                    raise self.modified(value, storage, version)
             elif isinstance(value, TensorBase):
                 if value._storage is not None and value._storage.version:
-                    raise self.modified(value, value._storage.version, 0)
+                    raise self.modified(value, value._storage, 0)
+            elif type(value) is Packed:
+                value = value.unpack()
+                if self.plan.sources[slot][0] == "out":
+                    value = value._array
             else:  # a Python scalar
                 continue
             if as_tensors:
@@ -113,14 +166,10 @@ class Node:
                 values[slot] = value._array if isinstance(value, TensorBase) else value
         return values
 
-    def modified(self, value: Any, found: int, expected: int) -> InPlaceError:
-        """The error for a saved tensor (or its array) that was written to since."""
-        array = value._array if isinstance(value, TensorBase) else value
-        return InPlaceError(
-            "one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"a {array.dtype.name} tensor of shape {list(array.shape)}, saved for {self.name()}, is at version {found};"
-            f" expected version {expected} instead. Hint: write to a clone(), or use the out-of-place operation."
-        )
+    def modified(self, value: Any, storage: Storage, expected: int) -> InPlaceError:
+        """The error for a saved tensor (or its array: then an output of this node) that was written to since."""
+        maker, array = (value._node, value._array) if isinstance(value, TensorBase) else (self, value)
+        return modified(self.name(), array, maker, storage, expected)
 
     def _with_history(self, value: Any, slot: int) -> TensorBase:
         """A saved value as a tensor with the history it had when it was saved."""
@@ -149,16 +198,6 @@ class Node:
         return pulled
 
 
-def freed() -> GraphFreedError:
-    """The error for a node whose saved values are gone."""
-    return GraphFreedError(
-        "Trying to backward through the graph a second time (or directly access saved tensors after they have already "
-        "been freed). Saved intermediate values of the graph are freed when you call .backward() or autograd.grad(). "
-        "Specify retain_graph=True if you need to backward through the graph a second time or if you need to access "
-        "saved tensors after calling backward."
-    )
-
-
 def attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBase:
     """A tensor on `array` whose history is `edge`."""
     node, index = edge
@@ -172,6 +211,7 @@ def attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBas
     return t
 
 
+_NO_PLAN = SavePlan((), (), (), ())
 _classes: dict[str, type[Node]] = {}
 
 
@@ -184,9 +224,6 @@ def exposed(node: Node) -> Node:
             cls = _classes[node.kind] = type(node.kind, bases, {"__slots__": (), "__module__": __name__})
         node.__class__ = cls
     return node
-
-
-_NO_PLAN = SavePlan((), (), (), ())
 
 
 class AccumulateGrad(Node):
@@ -203,15 +240,48 @@ class AccumulateGrad(Node):
 _classes["AccumulateGrad"] = AccumulateGrad
 
 
+class RefusingNode(Node):
+    """A node called `kind` that raises `error(message)` when a cotangent is pulled through it."""
+
+    __slots__ = ("error", "message")
+
+    def __init__(self, kind: str, error: type[Exception], message: str, like: Any) -> None:
+        self.error = error
+        self.message = message
+        self.kind = kind
+        self.leaf = None
+        self.extras = None
+        self.edges = ()
+        self.indices = None
+        self.plan = _NO_PLAN
+        self.saved = ()
+        self.outputs = 1
+        self.shape, self.dtype = like.shape, like.dtype
+        self.sequence = next_sequence()
+
+    def differentiable(self) -> list[int]:
+        """No operand."""
+        return []
+
+    def pull(self, g: Any, create_graph: bool) -> list[Any]:  # noqa: ARG002  (there is nothing to pull)
+        """Raise."""
+        raise self.error(self.message)
+
+
 def accumulator_of(leaf: TensorBase) -> Node:
     """The node where the graph ends at `leaf`, always the same one: what arrives is added to the leaf's `.grad`.
 
     The leaf owns the node and the node only knows the leaf: once the leaf is gone nobody can ask for its gradient.
     """
     node = leaf._accumulator
-    if node is None:
-        node = leaf._accumulator = _new(Node)
+    if node is not None:
+        return node
+    with leaf_lock:
+        if leaf._accumulator is not None:  # another thread was first
+            return leaf._accumulator
+        node = _new(Node)
         node.kind = "AccumulateGrad"
+        node.extras = None
         node.leaf = weakref.ref(leaf)
         node.edges = ()
         node.indices = None
@@ -221,6 +291,7 @@ def accumulator_of(leaf: TensorBase) -> Node:
         node.shape = leaf._array.shape
         node.dtype = leaf._array.dtype
         node.sequence = next_sequence()
+        leaf._accumulator = node
     return node
 
 
@@ -242,6 +313,7 @@ def make_node(
     node: Node = _new(Node)
     node.kind = prim.node_name
     node.leaf = None
+    node.extras = None
     node.prim = prim
     node.plan = plan
     node.outputs = 1
@@ -271,7 +343,7 @@ def _save(node: Node, operands: tuple[Any, ...], params: dict[str, Any], out: Te
         if kind == "operand":
             value = operands[key]
             if isinstance(value, TensorBase) and value._storage is not None and value._storage.version:
-                value = value, value._storage, value._storage.version
+                value = saved_at_version(value)
             saved.append(value)
         elif kind == "param":
             saved.append(params[key])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import linecache
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -43,6 +45,12 @@ class Source:
     filename: str
     line: int
     function: str
+
+    @classmethod
+    def at(cls, code: CodeType, offset: int) -> Source:
+        """Where the instruction at `offset` of `code` comes from."""
+        positions = next(itertools.islice(code.co_positions(), offset // 2, None), (None,))
+        return cls(code.co_filename, positions[0] or code.co_firstlineno, code.co_name)
 
     @property
     def file(self) -> str:

@@ -21,12 +21,10 @@ from ..tree import flatten
 from .inplace import write_through
 from .primitive import PRIMITIVES, Primitive
 from .program import Source, Step, Tape, Var
-from .state import state
-from .variable import TensorBase, wrap
+from .state import Watcher, state
+from .variable import Chain, TensorBase, base_of, chain_of, wrap
 
 __all__ = ["Recorder", "user_source"]
-
-Chain = tuple[tuple[Primitive, dict[str, Any]], ...]
 
 
 class _Entry:
@@ -64,8 +62,10 @@ class _Memory:
         self.overwritten: list[Var] = []
 
 
-class Recorder:
+class Recorder(Watcher):
     """Collects the steps of one tape. `strict` is jit's: reading values into Python is an error."""
+
+    sees_itself = True
 
     def __init__(self, name: str, strict: bool = False) -> None:
         self.tape = Tape(name)
@@ -75,6 +75,7 @@ class Recorder:
         self.captures: list[TensorBase] = []
         self.undo: list[tuple[TensorBase, np.ndarray[Any, Any], int]] = []
         self._entries: dict[int, _Entry] = {}
+        self._results: dict[int, TensorBase] = {}  # by their arrays, for which a walk makes tensors anew
         self._memory: dict[Storage, _Memory] = {}
         self._inputs: dict[int, int] = {}
         self._grads: list[Any] = []
@@ -100,7 +101,7 @@ class Recorder:
         if t._node is not None:
             self._foreign.add(position)
         if t._storage is not None:
-            memory = self._memory.setdefault(t._storage.memory, _Memory(var, len(t._chain)))
+            memory = self._memory.setdefault(t._storage.memory, _Memory(var, len(chain_of(t))))
             memory.inputs.append(position)
 
     def position(self, t: TensorBase) -> int | None:
@@ -129,9 +130,10 @@ class Recorder:
         if prim.elementwise:
             inputs = [self._broadcast_to(v, array.shape) if isinstance(v, Var) else v for v in inputs]
         var = self.emit(prim, inputs, params, array, requires_grad)
+        self._results[id(array)] = out
         if out._storage is not None and operands and out._storage is getattr(operands[0], "_storage", None):
             memory = self._register(operands[0])
-            base = None if out._base is None else self._base_of(operands[0])
+            base = None if base_of(out) is None else self._base_of(operands[0])
             seen = memory.count if base is None else self.read(base)
             self._entries[id(out)] = _Entry(out, var, seen, base)
         else:
@@ -141,6 +143,11 @@ class Recorder:
         """Record that `out` looks at the memory of `source`, without its derivative."""
         var = self.stopped(self.read(source))
         self._entries[id(out)] = _Entry(out, var, self._register(source).count)
+
+    def frozen(self, out: TensorBase, source: TensorBase) -> None:
+        """Record that `out` has the present value of `source`."""
+        self._entries[id(out)] = _Entry(out, self.read(source), 0)
+        self._results[id(out._array)] = out
 
     def constant(self, out: TensorBase) -> None:
         """Record that `out` was made from values known when the tape was made."""
@@ -176,7 +183,7 @@ class Recorder:
         elif entry.base is not None:
             base = self.read(entry.base)
             if entry.seen is not base:
-                entry.var, entry.seen = self._through(base, t._chain[len(entry.base._chain) :]), base
+                entry.var, entry.seen = self._through(base, chain_of(t)[len(chain_of(entry.base)) :]), base
         elif t._storage is not None:
             memory = self._memory.get(t._storage.memory)
             if memory is not None and memory.count != entry.seen:
@@ -192,13 +199,18 @@ class Recorder:
 
     def _enter(self, t: TensorBase) -> _Entry:
         """First sight of `t`: a view of something, an alias of known memory, or a capture."""
-        if t._base is not None:
-            base = self.read(t._base)
-            return _Entry(t, self._through(base, t._chain[len(t._base._chain) :]), base, t._base)
+        base = base_of(t)
+        if base is not None:
+            var = self.read(base)
+            return _Entry(t, self._through(var, chain_of(t)[len(chain_of(base)) :]), var, base)
+        result = self._results.get(id(t._array))
+        if result is not None and result._array is t._array:
+            var, entry = self.read(result), self._entries[id(result)]
+            return _Entry(t, var if t._requires_grad else self.stopped(var), entry.seen, entry.base)
         memory = None if t._storage is None else self._memory.get(t._storage.memory)
         if memory is not None:
-            if len(t._chain) >= memory.depth:
-                var = self._through(self.stopped(memory.var), t._chain[memory.depth :])
+            if len(chain_of(t)) >= memory.depth:
+                var = self._through(self.stopped(memory.var), chain_of(t)[memory.depth :])
                 if t._requires_grad:
                     var = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, True)
                 return _Entry(t, var, memory.count)
@@ -214,7 +226,7 @@ class Recorder:
 
     def _refresh(self, entry: _Entry, memory: _Memory) -> None:
         """The memory of `entry.tensor` was written through another tensor that autograd does not relate to it."""
-        new = self._through(self.stopped(memory.var), entry.tensor._chain[memory.depth :])
+        new = self._through(self.stopped(memory.var), chain_of(entry.tensor)[memory.depth :])
         entry.var = self._rebind(entry.var, new)
         entry.seen = memory.count
 
@@ -230,7 +242,7 @@ class Recorder:
         assert t._storage is not None
         memory = self._memory.get(t._storage.memory)
         if memory is None:
-            memory = self._memory[t._storage.memory] = _Memory(var, len(t._chain))
+            memory = self._memory[t._storage.memory] = _Memory(var, len(chain_of(t)))
             if id(t) in self._inputs:
                 memory.inputs.append(self._inputs[id(t)])
         return memory
@@ -277,7 +289,7 @@ class Recorder:
         if not memory.inputs or memory.count:
             return
         owner = self.captures[memory.inputs[0]]
-        if len(memory.inputs) > 1 or owner._chain:
+        if len(memory.inputs) > 1 or chain_of(owner):
             raise self.unsupported("an in-place write to an input that shares its memory with another tensor")
         assert owner._storage is not None
         self.undo.append((owner, owner._array.copy(), owner._storage.version))
@@ -289,13 +301,13 @@ class Recorder:
         entry, memory = self._entries[id(base)], self._register(base)
         new = self.read(out)
         if base is not t:
-            new = self._write_through(entry.var, t._chain[len(base._chain) :], new)
+            new = self._write_through(entry.var, chain_of(t)[len(chain_of(base)) :], new)
         if t._storage is not None and t._storage.origin is not None:
             memory.overwritten += [memory.var, *[e.var for e in self._entries.values() if self._shares(e.tensor, t)]]
         entry.var = new if tracked else self._rebind(entry.var, new)
         memory.count += 1
         entry.seen = memory.count
-        chain = base._chain[memory.depth :]
+        chain = chain_of(base)[memory.depth :]
         memory.var = self._write_through(self.stopped(memory.var), chain, self.stopped(new)) if chain else entry.var
 
     def _shares(self, a: TensorBase, b: TensorBase) -> bool:
@@ -356,7 +368,7 @@ class Recorder:
 
     # What cannot be on a tape
 
-    def reads_value(self, what: str) -> None:
+    def reads_value(self, what: str, t: TensorBase | None = None) -> None:  # noqa: ARG002
         """A tensor's value goes into Python, where the tape cannot follow."""
         if self.strict:
             raise self.unsupported(f"{what} reads a tensor's value, which a compiled program does not know")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +15,44 @@ if TYPE_CHECKING:
     from .node import Node
     from .primitive import Primitive
 
-__all__ = ["UNRELATED", "TensorBase", "history", "keep_on_device", "set_tensor_type", "storage_of", "wrap", "writable"]
+__all__ = [
+    "Chain", "Creation", "TensorBase", "View", "base_of", "chain_of", "history", "is_inference", "keep_on_device",
+    "set_tensor_type", "storage_of", "wrap", "writable",
+]  # fmt: skip
 
 _new = object.__new__
 
-UNRELATED: Any = object()
-"""The `_base_node` of a view made under `no_grad` of a tensor that requires grad: autograd does not relate the two."""
+Chain = tuple[tuple["Primitive", dict[str, Any]], ...]
 
 _tensor_type: type[Any]
+
+
+class Creation(enum.Enum):
+    """How a view was made: all but NORMAL forbid that autograd follows an in-place write through it."""
+
+    NORMAL = "in grad mode"
+    NO_GRAD = "in no_grad mode"
+    INFERENCE = "in inference mode"
+    MULTIPLE = "by a function that returns several views"
+    FUNCTION = "by a custom Function"
+
+
+class View:
+    """How a tensor looks at memory that it shares.
+
+    `chain`      the view primitives, with parameters, that lead from the storage's memory to the tensor.
+    `base`       the tensor whose part it is to autograd; None for an alias without history, such as `detach()`.
+    `base_node`  the base's node when the tensor's own was derived from it: another one means a write in place.
+    `creation`   how it was made.
+    """
+
+    __slots__ = ("base", "base_node", "chain", "creation")
+
+    def __init__(self, chain: Chain, base: TensorBase | None, creation: Creation = Creation.NORMAL) -> None:
+        self.chain = chain
+        self.base = base
+        self.base_node = None if base is None else base._node
+        self.creation = creation
 
 
 class TensorBase:
@@ -32,16 +63,14 @@ class TensorBase:
     `_requires_grad` whether gradients flow through or to this tensor.
     `_node, _index`  the node that computed it and which of its outputs it is; None for a leaf.
     `_storage`       what aliases share, made when first needed (None: no alias, never written to).
-    `_chain`         the view primitives, with parameters, that lead from the storage's memory to this tensor.
-    `_base`          the tensor this is a differentiable view of, or None.
-    `_base_node`     the base's node when `_node` was derived from it: another one means an in-place write happened.
-    `_grad`          the accumulated gradient of a leaf.
+    `_view`          how it looks at memory it shares with others (`View`); None if it looks at all of it as it is.
+    `_grad`          the accumulated gradient.
     `_accumulator`   the AccumulateGrad node of a leaf, made when first needed.
     """
 
     __slots__ = (
-        "__dict__", "__weakref__", "_accumulator", "_array", "_base", "_base_node", "_chain", "_device", "_grad",
-        "_index", "_node", "_requires_grad", "_storage",
+        "__dict__", "__weakref__", "_accumulator", "_array", "_device", "_grad", "_index", "_node", "_requires_grad",
+        "_storage", "_view",
     )  # fmt: skip
 
     _array: np.ndarray[Any, Any]
@@ -50,9 +79,7 @@ class TensorBase:
     _node: Node | None
     _index: int
     _storage: Storage | None
-    _chain: tuple[tuple[Primitive, dict[str, Any]], ...]
-    _base: TensorBase | None
-    _base_node: Node | None
+    _view: View | None
     _grad: Tensor | None
     _accumulator: Node | None
 
@@ -74,9 +101,7 @@ def wrap(array: np.ndarray[Any, Any]) -> Tensor:
     t._node = None
     t._index = 0
     t._storage = None
-    t._chain = ()
-    t._base = None
-    t._base_node = None
+    t._view = None
     t._grad = None
     t._accumulator = None
     return t
@@ -139,10 +164,27 @@ def _on_device_class(cls: type[TensorBase]) -> type[TensorBase]:
     return type(cls.__name__, (_OnDevice, cls), namespace)
 
 
+def chain_of(t: TensorBase) -> Chain:
+    """The view primitives that lead from the storage's memory to `t`."""
+    return () if t._view is None else t._view.chain
+
+
+def base_of(t: TensorBase) -> TensorBase | None:
+    """The tensor that a write to `t` gives a new history: its base, if autograd follows writes through `t`."""
+    view = t._view
+    followed = view is not None and view.creation not in (Creation.NO_GRAD, Creation.INFERENCE)
+    return view.base if view is not None and followed else None
+
+
+def is_inference(t: TensorBase) -> bool:
+    """Whether `t` was made in inference mode: its writes are not counted, and autograd may not save it."""
+    return t._storage is not None and t._storage.version < 0
+
+
 def history(t: TensorBase) -> Node | None:
     """The node that computed `t`, derived anew if an in-place write changed the base that `t` is a view of."""
-    base = t._base
-    if base is not None and base._node is not t._base_node:
+    view = t._view
+    if view is not None and view.base is not None and view.base._node is not view.base_node:
         from .inplace import rederive
 
         rederive(t)

@@ -1,0 +1,81 @@
+"""Anomaly: the watcher that notes where each operation was called, and says so when its backward goes wrong."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import AnomalyError
+from .tape import Node, TensorBase, Watcher, extras_of
+
+if TYPE_CHECKING:
+    from .tape import Primitive
+
+__all__ = ["Anomaly"]
+
+
+class Anomaly(Watcher):
+    """Notes the stack at each operation. With `check_nan`, a nan that a node returns in backward is an error."""
+
+    def __init__(self, check_nan: bool) -> None:
+        self.check_nan = check_nan
+        self.running: Node | None = None
+
+    def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:  # noqa: ARG002
+        """Note where `out` was computed."""
+        self.made(out._node)
+
+    def write(self, t: TensorBase, out: TensorBase, tracked: bool) -> None:  # noqa: ARG002
+        """Note where `t`, and so what it is a view of, was written to."""
+        if tracked:
+            self.made(t._node)
+            if t._view is not None and t._view.base is not None:
+                self.made(t._view.base._node)
+
+    def made(self, node: Node | None) -> None:
+        """Note where `node` was made, and while which node ran, if in a backward pass."""
+        if node is None or extras_of(node).trace is not None:
+            return
+        extras = extras_of(node)
+        extras.trace = _stack()
+        extras.cause = self.running
+
+    def check(self, node: Node, cotangents: list[Any]) -> None:
+        """Raise AnomalyError if `node` returned nan."""
+        for k, cotangent in enumerate(cotangents):
+            if cotangent is None or not self.check_nan:
+                continue
+            array = cotangent._array if isinstance(cotangent, TensorBase) else np.asarray(cotangent)
+            if array.dtype.kind not in "biu" and np.isnan(array).any():
+                raise AnomalyError(f"Function '{node.name()}' returned nan values in its {k}th output.")
+
+    def report(self, node: Node) -> None:
+        """Warn that the backward of `node` went wrong, with the stack of its forward call."""
+        text, extras = f"Error detected in {node.name()}.", node.extras
+        if extras is None or extras.trace is None:
+            text += " No forward pass information available. Enable detect anomaly during forward pass for more information."
+        else:
+            text += f" Traceback of forward call that caused the error:\n{extras.trace}"
+        while extras is not None and extras.cause is not None:
+            cause, extras = extras.cause, extras.cause.extras
+            text += f"\n\nPrevious calculation was induced by {cause.name()}."
+            if extras is not None and extras.trace is not None:
+                text += f" Traceback of forward call that induced the previous calculation:\n{extras.trace}"
+        warnings.warn(text, UserWarning, stacklevel=2)
+
+
+def _stack() -> str:
+    """The stack down to the user's line, as Python prints it."""
+    frame = sys._getframe(1)
+    while _is_ours(frame) and frame.f_back is not None:
+        frame = frame.f_back
+    return "".join(traceback.format_stack(frame))
+
+
+def _is_ours(frame: Any) -> bool:
+    name = frame.f_globals.get("__name__", "")
+    return name.startswith("tapegrad.") and not name.startswith("tapegrad.examples.")

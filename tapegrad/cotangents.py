@@ -1,0 +1,53 @@
+"""Cotangents on their way: pulled through a node, summed to a primal's shape, added to a leaf's gradient."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import Any
+
+import numpy as np
+
+from .errors import RuleError
+from .primitives.shaping import broadcast_adjoint
+from .tape import Node, TensorBase, wrap
+from .tape.state import leaf_lock
+
+__all__ = ["accumulate", "pull", "unbroadcast", "wrong"]
+
+_ndarray = np.ndarray
+
+
+def pull(node: Node, g: Any, bare: bool) -> list[Any]:
+    """The cotangents of the edges of `node`, arrays if `bare`, else tensors."""
+    if bare and node.dtype.isbuiltin == 2:  # bfloat16, beside which Python scalars are not weak: the rules want tensors
+        return [None if c is None else c._array for c in node.pull(wrap(np.asarray(g)), create_graph=True)]
+    return node.pull(g, not bare)
+
+
+def unbroadcast(node: Node, cotangent: Any, target: Node) -> Any:
+    """The adjoint of the broadcast that an element-wise primitive did by itself."""
+    if not node.plan.pulls or not node.prim.elementwise or cotangent.shape != node.shape:
+        raise wrong(node, "shape", tuple(cotangent.shape), target.shape)
+    return broadcast_adjoint(cotangent, target.shape)
+
+
+def wrong(node: Node, what: str, got: Any, wanted: Any) -> RuleError:
+    """The error for a cotangent that has not its primal's shape or dtype."""
+    return RuleError(f"{node.name()} returned a gradient of {what} {got}, expected {what} {wanted}")
+
+
+def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None:
+    """Add `g` to `leaf.grad`: in place, unless the gradient itself has a graph."""
+    if not leaf._requires_grad:  # no longer
+        return
+    with leaf_lock:
+        held = leaf._grad
+        if not bare:
+            leaf._grad = g if held is None else held + g if create_graph else held.add_(g)
+        elif held is None:
+            # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
+            owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable
+            leaf._grad = wrap(g if owned else np.array(g))
+        else:
+            held += wrap(np.asarray(g))
+            leaf._grad = held

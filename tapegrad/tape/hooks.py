@@ -1,0 +1,115 @@
+"""What users hang on a node: hooks and metadata. Few nodes have any."""
+
+from __future__ import annotations
+
+import itertools
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from .state import state
+
+if TYPE_CHECKING:
+    from .node import Node
+    from .variable import TensorBase
+
+__all__ = ["Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "move_retained"]
+
+Hook = Callable[..., Any]
+
+
+class HookTable(dict[int, Hook]):
+    """Hooks in the order of registration, by the number of their handle."""
+
+    __slots__ = ("__weakref__",)
+
+    def add(self, hook: Hook) -> RemovableHandle:
+        """Register `hook`."""
+        if state.recorder is not None:
+            raise state.recorder.unsupported("registering a hook")
+        state.expect_user_code()
+        handle = RemovableHandle(self)
+        self[handle.id] = hook
+        return handle
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()` takes the hook away, as leaving a `with` block on it does.
+
+    It does not keep the hook, or what the hook belongs to, alive.
+    """
+
+    __slots__ = ("_tables", "id")
+
+    _next_id = itertools.count().__next__
+
+    def __init__(self, *tables: HookTable) -> None:
+        self.id = RemovableHandle._next_id()
+        self._tables = [weakref.ref(table) for table in tables]
+
+    def remove(self) -> None:
+        """Take the hook away; nothing happens if it is gone."""
+        for reference in self._tables:
+            table = reference()
+            if table is not None:
+                table.pop(self.id, None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+class Extras:
+    """Hooks and metadata of one node.
+
+    `tensor` and `retained` are of the tensors it computed, by output number: their hooks, and weak references to
+    those that keep their gradient. `before` and `after` run around the node itself, `accumulated` once a leaf has its
+    gradient. `metadata` is the user's; `trace` says where the operation was called in anomaly mode, and `cause` while
+    which node ran.
+    """
+
+    __slots__ = ("accumulated", "after", "before", "cause", "metadata", "retained", "tensor", "trace")
+
+    def __init__(self) -> None:
+        self.tensor: dict[int, HookTable] = {}
+        self.retained: dict[int, weakref.ref[TensorBase]] = {}
+        self.before = HookTable()
+        self.after = HookTable()
+        self.accumulated = HookTable()
+        self.metadata: dict[Any, Any] = {}
+        self.trace: str | None = None
+        self.cause: Node | None = None
+
+    def tensor_hooks(self, index: int) -> HookTable:
+        """The hooks of the tensor that is output `index`."""
+        return self.tensor.setdefault(index, HookTable())
+
+
+def extras_of(node: Node) -> Extras:
+    """The extras of `node`, made now if it has none."""
+    if node.extras is None:
+        node.extras = Extras()
+    return node.extras
+
+
+hooked_leaves: weakref.WeakSet[Node] = weakref.WeakSet()
+"""The accumulators with hooks that run once the leaf has its gradient: a walk that meets one finishes it early."""
+
+
+def accumulated_hooks(node: Node) -> HookTable:
+    """The hooks that run once the leaf of the accumulator `node` has its gradient."""
+    hooked_leaves.add(node)
+    return extras_of(node).accumulated
+
+
+def move_retained(t: TensorBase, before: Extras, node: Node, index: int) -> None:
+    """`t`, written to in place, has another history: its gradient is kept there, not where it was."""
+    for number, reference in list(before.retained.items()):
+        if reference() is t:
+            del before.retained[number]
+            extras_of(node).retained[index] = reference
