@@ -10,17 +10,19 @@ import numpy as np
 
 from .. import engine
 from ..dtypes import from_numpy_dtype
-from ..errors import NotDifferentiableError, ShapeError, UnsupportedError
+from ..errors import NotDifferentiableError, ShapeError
 from ..ops.common import cast_to, dtype_of
 from ..ops.creation import ones_like, zeros_like
-from ..tape import TensorBase, edge_of, state, wrap
+from ..tape import Node, Recorder, TensorBase, edge_of, state, wrap
+from .graph import GradientEdge
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = ["backward", "grad"]
 
-Tensors = Any  # a tensor or a sequence of tensors
+Edge = tuple[Any, int]
+Tensors = Any  # a tensor (or gradient edge), or a sequence of them
 
 
 def backward(
@@ -37,37 +39,67 @@ def backward(
         grad_tensors: one cotangent per root, of its shape; None for scalars.
         retain_graph: keep what the nodes saved, to run them again; by default kept only with `create_graph`.
         create_graph: record the gradients' own graph, for gradients of any order.
-        inputs: leaves; the others are left alone.
+        inputs: the tensors to add gradients to; the others are left alone. One that is no leaf keeps its gradient.
 
     Raises RuntimeError if a root does not require grad, a cotangent is missing or has another shape, or the graph was
     freed by an earlier backward.
     """
-    roots = [tensors] if isinstance(tensors, TensorBase) else _listed(tensors)
+    watched = state.now.watchers
+    if watched:
+        state.now.tell("changes_graph", "backward")
+    roots = _listed(tensors)
     edges, seeds = _seeds(roots, [None] * len(roots) if grad_tensors is None else _listed(grad_tensors, len(roots)))
     retain = create_graph if retain_graph is None else retain_graph
-    if inputs is None and state.now.recorder is None:
-        engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph)
+    wanted = None if inputs is None else _listed(inputs)
+    targets = None if wanted is None else _targets("backward", wanted)
+    if watched and state.now.recorder is not None:
+        _record_backward(roots, edges, seeds, wanted, retain, create_graph)
         return
-    leaves = _leaves(edges) if inputs is None else [_leaf_input(x) for x in _listed(inputs)]
-    if inputs is not None and not leaves:
-        raise NotDifferentiableError("`inputs` argument to `backward()` cannot be empty.")
-    if state.recorder is not None:
-        state.recorder.before_backward(roots, leaves)
+    for x in wanted or ():
+        if isinstance(x, TensorBase):
+            x.retain_grad()  # type: ignore[attr-defined]
+    engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets, capture=False)
+
+
+def _record_backward(
+    roots: list[Any], edges: list[Edge], seeds: list[Tensor], wanted: list[Any] | None, retain: bool, create_graph: bool
+) -> None:
+    """The same where a recorder is active, which sees the gradients first and then each addition to a `.grad`."""
+    recorder = state.recorder
+    assert recorder is not None
+    leaves = _leaves(edges) if wanted is None else wanted
+    if any(not isinstance(x, TensorBase) or x._node is not None for x in leaves):
+        raise recorder.unsupported("backward(inputs=...) of what is no leaf: use autograd.grad")
+    _refuse_hooks(recorder, edges)
+    recorder.before_backward(roots, leaves)
     targets = [edge_of(leaf) for leaf in leaves]
     found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
-    for leaf, g in zip(leaves, _recorded(roots, seeds, leaves, found), strict=True):
+    for leaf, g in zip(leaves, _recorded(recorder, roots, seeds, leaves, found), strict=True):
         if g is not None:
             _accumulate(leaf, g, create_graph)
 
 
-def _leaf_input(x: TensorBase) -> TensorBase:
-    if not x._requires_grad:
-        raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
-    if x._node is not None:
-        raise NotDifferentiableError(
-            "backward(inputs=...): expected leaf tensors, got one with a grad_fn; use autograd.grad for those"
-        )
-    return x
+def _refuse_hooks(recorder: Recorder, edges: Sequence[Edge]) -> None:
+    """Raise UnsupportedError if a walk from `edges` would run hooks."""
+    if any(node.extras is not None for node in engine.reachable([node for node, _ in edges])):
+        raise recorder.unsupported("backward through hooks (register_hook, retain_grad ...)")
+
+
+def _targets(op: str, wanted: Sequence[Any]) -> list[Edge]:
+    """Where the gradients of the tensors (or gradient edges) `wanted` arrive."""
+    if not wanted:
+        raise NotDifferentiableError(f"`inputs` argument to `{op}()` cannot be empty.")
+    targets = []
+    for x in wanted:
+        edge = (x.node, x.output_nr) if isinstance(x, GradientEdge) else edge_of(x)
+        if edge[0] is None:
+            raise NotDifferentiableError(
+                "can't retain_grad on Tensor that has requires_grad=False"
+                if op == "backward"
+                else "One of the differentiated Tensors does not require grad"
+            )
+        targets.append(edge)
+    return targets
 
 
 def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
@@ -104,25 +136,28 @@ def grad(
     """The gradients of `outputs` with respect to `inputs` (leaves or not), as a tuple; no `.grad` changes.
 
     Arguments as `backward`; an input the outputs do not depend on gives None with `allow_unused`, zeros with
-    `materialize_grads`, else RuntimeError.
+    `materialize_grads`, else RuntimeError. With `is_grads_batched` each cotangent has one dim more, in front, and the
+    gradients are those of every entry, found in one walk.
     """
     if is_grads_batched:
-        raise UnsupportedError("autograd.grad(is_grads_batched=True) is not supported: jax.vmap over a lowered tape is")
+        from .batched_grad import grad_of_batch
+
+        return grad_of_batch(outputs, inputs, grad_outputs, retain_graph, create_graph, allow_unused, materialize_grads)
     roots, wanted = _listed(outputs), _listed(inputs)
-    if not wanted:
-        raise NotDifferentiableError("`inputs` argument to `grad()` cannot be empty.")
-    for x in wanted:
-        if not x._requires_grad:
-            raise NotDifferentiableError("One of the differentiated Tensors does not require grad")
+    targets = _targets("grad", wanted)
     edges, seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
-    if state.recorder is not None:
-        state.recorder.before_backward(roots, wanted)
+    recorder = state.recorder
+    if recorder is not None and engine.is_followed():
+        recorder = None  # it sees the walk itself
+    if recorder is not None:
+        _refuse_hooks(recorder, edges)
+        recorder.before_backward(roots, wanted)
     found = engine.run(
         edges,
         seeds,
         retain_graph=create_graph if retain_graph is None else retain_graph,
         create_graph=create_graph,
-        targets=[edge_of(x) for x in wanted],
+        targets=targets,
     )
     if materialize_grads:
         found = [zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]
@@ -132,18 +167,21 @@ def grad(
             f"The differentiated Tensor at index {unused} appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         )
-    return tuple(_recorded(roots, seeds, wanted, found))
+    return tuple(_recorded(recorder, roots, seeds, wanted, found))
 
 
 def _recorded(
-    roots: Sequence[TensorBase], seeds: Sequence[TensorBase], wanted: Sequence[TensorBase], found: Sequence[Any]
+    recorder: Recorder | None,
+    roots: Sequence[TensorBase],
+    seeds: Sequence[TensorBase],
+    wanted: Sequence[TensorBase],
+    found: Sequence[Any],
 ) -> list[Any]:
     """The gradients as tensors of their own memory; told to the recorder as one step."""
     grads: list[Any] = [
         None if g is None else g if isinstance(g, TensorBase) else wrap(np.array(g))
         for g in found
     ]  # fmt: skip
-    recorder = state.recorder
     if recorder is not None:
         reached = [i for i, g in enumerate(grads) if g is not None]
         distinct = {id(grads[i]): i for i in reached}
@@ -153,6 +191,11 @@ def _recorded(
                 grads[i]._requires_grad, grads[i]._node, grads[i]._index = same._requires_grad, same._node, same._index
         if reached:
             recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
+    for watcher in state.now.watchers:
+        if watcher is not recorder:
+            for g, array in zip(grads, found, strict=True):
+                if g is not array:
+                    watcher.constant(g)
     return grads
 
 
@@ -160,7 +203,7 @@ def _listed(tensors: Any, count: int | None = None) -> list[Any]:
     """A tensor or a sequence of them as a list; None as `count` Nones."""
     if tensors is None:
         return [None] * (count or 0)
-    listed = [tensors] if isinstance(tensors, TensorBase) else list(tensors)
+    listed = [tensors] if isinstance(tensors, TensorBase | GradientEdge) else list(tensors)
     if count is not None and len(listed) != count:
         raise NotDifferentiableError(f"got {count} tensors and {len(listed)} gradients")
     return listed
@@ -170,6 +213,10 @@ def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> tuple[list[tuple[Any, 
     """The edge and the cotangent of each root, checked; ones for scalars."""
     edges, seeds = [], []
     for position, (root, seed) in enumerate(zip(roots, given, strict=True)):
+        if isinstance(root, GradientEdge):
+            edges.append((root.node, root.output_nr))
+            seeds.append(_seed_of_edge(root.node, seed, position))
+            continue
         if not isinstance(root, TensorBase):
             raise TypeError(f"backward: expected tensors to differentiate, got {type(root).__name__}")
         edge = edge_of(root)
@@ -180,6 +227,15 @@ def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> tuple[list[tuple[Any, 
         edges.append(edge)
         seeds.append(_implicit(root) if seed is None else _checked(root, seed, position))
     return edges, seeds
+
+
+def _seed_of_edge(node: Node, seed: Any, position: int) -> Tensor:
+    """The cotangent of a root that is known by its gradient edge only."""
+    if seed is None or node.outputs > 1:
+        if node.shape or node.outputs > 1:
+            raise ShapeError("grad can be implicitly created only for scalar outputs")
+        return wrap(_one(node.dtype))
+    return _checked(wrap(np.broadcast_to(np.zeros((), node.dtype), node.shape)), seed, position)
 
 
 def _implicit(root: Any) -> Tensor:

@@ -2,151 +2,44 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
-import numpy as np
+from ..errors import InPlaceError, NotDifferentiableError
+from ..tape import Creation, TensorBase, View, alias, base_of, chain_of, history, is_inference, state, storage_of, wrap
+from ..tape.inplace import rebase
+from ..tape.node import RefusingNode
+from .function_context import FunctionCtx
 
-from ..errors import NotDifferentiableError
-from ..tape import Node, TensorBase, alias, edge_of, state, storage_of, wrap
-from ..tape.node import freed, next_sequence
-from ..tape.primitive import SavePlan
-
-if TYPE_CHECKING:
-    from ..tensor import Tensor
-
-__all__ = ["Function", "FunctionCtx"]
-
-
-class FunctionCtx(Node):
-    """The context handed to `forward` and `backward`; also the node in the graph, as in PyTorch.
-
-    Any attribute may be set on it. `needs_input_grad` tells, per argument of `apply`, whether a gradient is wanted.
-    """
-
-    __slots__ = (
-        "__dict__", "_function", "_materialize", "_metadata", "_non_differentiable", "_positions", "_saved", "_width",
-    )  # fmt: skip
-
-    def __init__(self, function: type[Function], args: tuple[Any, ...]) -> None:
-        needs = [isinstance(a, TensorBase) and a._requires_grad and state.grad_enabled for a in args]
-        self.needs_input_grad = tuple(needs)
-        state.expect_user_code()
-        self._function = function
-        self._positions = [i for i, needed in enumerate(needs) if needed]
-        self._saved: tuple[Any, ...] | None = ()
-        # of each output its number among the tensors, shape and dtype; None for what is no tensor
-        self._metadata: list[tuple[int, tuple[int, ...], Any] | None] = []
-        self._materialize = True
-        self._non_differentiable: set[int] = set()
-        edges = [edge_of(args[i]) for i in self._positions]
-        self.edges = tuple([node for node, _ in edges if node is not None])
-        self.indices = tuple([index for _, index in edges])
-        self.kind = f"{function.__name__}Backward"
-        self.leaf = None
-        self.plan = SavePlan((), (), (), ())
-        self.saved = ()
-        self._width = len(args)
-        self.sequence = next_sequence()
-
-    def differentiable(self) -> list[int]:
-        """The positions of all arguments, as in PyTorch."""
-        return list(range(self._width))
-
-    def positions(self) -> tuple[int, ...]:
-        """Which argument each edge belongs to."""
-        return tuple(self._positions)
-
-    def save_for_backward(self, *tensors: Tensor | None) -> None:
-        """Keep tensors for `backward`; writing to one of them in place before that is an error then."""
-        for i, t in enumerate(tensors):
-            if t is not None and not isinstance(t, TensorBase):
-                kind = type(t).__name__
-                raise TypeError(f"save_for_backward can only save variables, but argument {i} is of type {kind}")
-        self._saved = tuple([None if t is None else (t, storage_of(t), storage_of(t).version) for t in tensors])
-
-    def mark_non_differentiable(self, *tensors: Tensor) -> None:
-        """Say that these outputs need no gradient."""
-        self._non_differentiable = {id(t) for t in tensors}
-
-    def set_materialize_grads(self, value: bool) -> None:
-        """Whether `backward` gets zeros (the default) or None for an output to which no gradient came."""
-        self._materialize = value
-
-    def detach_outputs(self, outputs: tuple[Any, ...]) -> None:
-        """Keep saved outputs without reference to their node, which is this one."""
-        assert self._saved is not None
-        owned = {id(out) for out in outputs if isinstance(out, TensorBase)}
-        self._saved = tuple([
-            (out[0]._array, out[1], out[2], out[0]._index) if out is not None and id(out[0]) in owned else out
-            for out in self._saved
-        ])  # fmt: skip
-
-    @property
-    def saved_tensors(self) -> tuple[Any, ...]:
-        """What `save_for_backward` kept. Raises RuntimeError once freed, or if one was written to since."""
-        if self._saved is None:
-            raise freed()
-        return tuple([None if entry is None else self._unpacked(entry) for entry in self._saved])
-
-    def _unpacked(self, entry: tuple[Any, ...]) -> Any:
-        value, storage, version = entry[:3]
-        array = value._array if isinstance(value, TensorBase) else value
-        if storage.version != version:
-            raise self.modified(array, storage.version, version)
-        if isinstance(value, TensorBase):
-            return value
-        out = wrap(array)
-        out._storage, out._requires_grad, out._node, out._index = storage, True, self, entry[3]
-        return out
-
-    def release(self) -> None:
-        """Forget the saved tensors."""
-        self._saved = None
-
-    def pull(self, g: Any, create_graph: bool) -> list[Any]:
-        """One cotangent per edge, from the user's `backward`."""
-        grads = self._function.backward(self, *self._cotangents(g))
-        grads = grads if isinstance(grads, tuple) else (grads,)
-        given = len(self.needs_input_grad)
-        if len(grads) < given or any(extra is not None for extra in grads[given:]):
-            raise NotDifferentiableError(
-                f"function {self.name()} returned an incorrect number of gradients (expected {given}, got {len(grads)})"
-            )
-        pulled = []
-        for i in self._positions:
-            x = grads[i]
-            if x is not None and not isinstance(x, TensorBase):
-                raise NotDifferentiableError(
-                    f"{self.name()}: gradient {i}: expected Variable or None (got {type(x).__name__})"
-                )
-            pulled.append(x if create_graph or x is None else x._array)
-        return pulled
-
-    def _cotangents(self, g: Any) -> list[Any]:
-        """The cotangent of each output as a tensor, zeros where none arrived; None for an output that is no tensor."""
-        slots = g if self.outputs > 1 else [g]
-        found: list[Any] = []
-        for output in self._metadata:
-            if output is None:
-                found.append(None)
-                continue
-            index, shape, dtype = output
-            value = np.zeros(shape, dtype) if slots[index] is None and self._materialize else slots[index]
-            found.append(value if value is None or isinstance(value, TensorBase) else wrap(np.asarray(value)))
-        return found
+__all__ = ["Function", "once_differentiable"]
 
 
 class Function:
     """Base of user-defined operations: subclass, write `forward` and `backward` as static methods, call `apply`.
 
     `forward(ctx, *args)` returns a tensor or a tuple; no graph is recorded inside. `backward(ctx, *grads)` gets one
-    cotangent per output and returns one gradient (or None) per argument of `forward`. With a method
-    `setup_context(ctx, inputs, output)`, `forward` is called without `ctx`.
+    cotangent per output and returns one gradient (or None) per argument of `forward`; it may be called `vjp`. With a
+    method `setup_context(ctx, inputs, output)`, `forward` is called without `ctx`. `jvp(ctx, *tangents)` is the forward
+    derivative, `vmap(info, in_dims, *args)` the batched operation; with `generate_vmap_rule` the latter is not needed.
     """
 
+    generate_vmap_rule = False
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        """Accepted, as PyTorch does: only the static methods are used."""
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        """Refused: functions are applied by `apply`."""
+        raise NotDifferentiableError(
+            "Legacy autograd function with non-static forward method is deprecated. Please use new-style autograd "
+            "function with static forward method. (Example: "
+            "https://pytorch.org/docs/stable/autograd.html#torch.autograd.Function)"
+        )
+
     @staticmethod
-    def forward(ctx: Any, *args: Any) -> Any:
+    def forward(*args: Any, **kwargs: Any) -> Any:
         """Compute the outputs."""
         raise NotImplementedError("You must implement the forward function for custom autograd.Function.")
 
@@ -158,32 +51,72 @@ class Function:
     @staticmethod
     def backward(ctx: Any, *grads: Any) -> Any:
         """Compute the gradients of the arguments from those of the outputs."""
-        raise NotImplementedError("You must implement the backward function for your custom autograd.Function.")
+        raise NotImplementedError(
+            "You must implement either the backward or vjp method for your custom autograd.Function to use it with "
+            "backward mode AD."
+        )
+
+    vjp = backward
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Any) -> Any:
+        """Compute the tangents of the outputs from those of the arguments."""
+        raise NotImplementedError(
+            "You must implement the jvp function for custom autograd.Function to use it with forward mode AD."
+        )
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> Any:
+        """Compute the operation on batched arguments; returns the outputs and their batch dims."""
+        raise NotImplementedError("To use autograd.Function with vmap, you must either override the vmap staticmethod.")
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` and record it as one node. Keyword arguments go where `forward` has them."""
-        if state.recorder is not None:
-            raise state.recorder.unsupported(f"the custom autograd.Function {cls.__name__}")
-        takes_ctx = cls.setup_context is Function.setup_context
+        now = state.now
+        if now.recorder is not None:
+            raise now.recorder.unsupported(f"the custom autograd.Function {cls.__name__}")
         if kwargs:
+            takes_ctx = cls.setup_context is Function.setup_context
             bound = inspect.signature(cls.forward).bind(*[None] * takes_ctx, *args, **kwargs)
             args = bound.args[takes_ctx:]
-        ctx = _node_class(cls)(cls, args)
-        enabled, state.grad_enabled = state.grad_enabled, False
-        try:
-            if takes_ctx:
-                result = cls.forward(ctx, *args)
-            else:
-                result = cls.forward(*args)
-                cls.setup_context(ctx, args, result)
-        finally:
-            state.grad_enabled = enabled
-        single = not isinstance(result, tuple)
-        outputs = (result,) if single else result
-        if ctx.edges and any(isinstance(out, TensorBase) for out in outputs):
-            outputs = _attach(ctx, outputs, args)
-        return outputs[0] if single else outputs
+        for watcher in reversed(now.watchers):
+            if watcher.takes_function(cls, args):
+                result = now.outside(watcher, watcher.function, cls, args)
+                for x in result if isinstance(result, tuple) else (result,):
+                    if isinstance(x, TensorBase):
+                        now.tell_inside(watcher, "constant", x)
+                return result
+        ctx, result = run(cls, args)
+        ctx.forget_forward()
+        return result
+
+
+def run(
+    cls: type[Function], args: tuple[Any, ...], forward: Callable[..., Any] | None = None
+) -> tuple[FunctionCtx, Any]:
+    """`forward` of `cls` (or what is given in its place, if it takes no `ctx`) on `args`, recorded as one node; and
+    that node.
+    """
+    for a in args:
+        if isinstance(a, TensorBase):
+            history(a)
+    ctx = _node_class(cls)(cls, args)
+    now = state.now
+    enabled, state.grad_enabled = state.grad_enabled, False
+    try:
+        if cls.setup_context is Function.setup_context:
+            result = cls.forward(ctx, *args)
+        else:
+            result = (cls.forward if forward is None else forward)(*args)
+            cls.setup_context(ctx, args, result)
+    finally:
+        state.grad_enabled = enabled
+    single = not isinstance(result, tuple)
+    outputs = _finished(ctx, (result,) if single else result, args)
+    if now.watchers and ctx.edges:
+        now.tell("made", ctx)
+    return ctx, outputs[0] if single else outputs
 
 
 def _node_class(function: type[Function]) -> type[FunctionCtx]:
@@ -195,25 +128,111 @@ def _node_class(function: type[Function]) -> type[FunctionCtx]:
     return found
 
 
-def _attach(ctx: FunctionCtx, outputs: tuple[Any, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Make the tensors among `outputs` outputs of the node `ctx`."""
-    given = {id(a) for a in args}
-    fresh = tuple([
-        alias(out) if isinstance(out, TensorBase) and (id(out) in given or out._node is not None) else out
-        for out in outputs
-    ])  # fmt: skip
-    count = 0
-    for given_out, out in zip(outputs, fresh, strict=True):
+def _finished(ctx: FunctionCtx, outputs: tuple[Any, ...], args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The outputs as `apply` returns them: those that are inputs, or views of them, set right, and in the graph."""
+    given = {id(a) for a in args if isinstance(a, TensorBase)}
+    _check_dirty(ctx, outputs, given)
+    tensors = sum(isinstance(out, TensorBase) for out in outputs)
+    finished = []
+    for out in outputs:
         if not isinstance(out, TensorBase):
-            ctx._metadata.append(None)
+            ctx.add_output(None)
+            finished.append(out)
             continue
-        shape, dtype = out._array.shape, out._array.dtype
-        ctx._metadata.append((count, shape, dtype))
-        if not count:
-            ctx.shape, ctx.dtype = shape, dtype
-        if dtype.kind not in "biu" and id(given_out) not in ctx._non_differentiable:
-            out._node, out._index, out._requires_grad = ctx, count, True
-        count += 1
-    ctx.outputs = count
-    ctx.detach_outputs(fresh)
-    return fresh
+        differentiable = (
+            bool(ctx.edges) and out._array.dtype.kind not in "biu" and id(out) not in ctx.non_differentiable
+        )
+        fresh = _fresh_output(ctx, out, given, differentiable, Creation.MULTIPLE if tensors > 1 else Creation.FUNCTION)
+        index = ctx.add_output(fresh)
+        if id(out) in ctx.dirty:
+            _finish_dirty(ctx, fresh, index, differentiable)
+        elif differentiable:
+            fresh._node, fresh._index, fresh._requires_grad = ctx, index, True
+        finished.append(fresh)
+    ctx.own(outputs, finished)
+    return tuple(finished)
+
+
+def _check_dirty(ctx: FunctionCtx, outputs: tuple[Any, ...], given: set[int]) -> None:
+    """Raise RuntimeError where `mark_dirty` was given what autograd cannot follow."""
+    returned = {id(out) for out in outputs if isinstance(out, TensorBase)}
+    if not ctx.dirty.keys() <= returned:
+        raise InPlaceError(
+            "Some elements marked as dirty during the forward method were not returned as output. The inputs that are "
+            "modified inplace must all be outputs of the Function."
+        )
+    if not ctx.edges:
+        return
+    for t in ctx.dirty.values():
+        if t._node is None and t._requires_grad:
+            raise InPlaceError("a leaf Variable that requires grad has been used in an in-place operation.")
+        if id(t) in given and base_of(t) is not None and len(returned) > 1:
+            raise InPlaceError(
+                "If your Function modifies inplace an input that is a view of another Tensor, your Function cannot "
+                "return more than one Tensor. This is not supported by the current autograd engine. You should either "
+                "make sure the input is not a view (using .clone() for example) or make your Function only return one "
+                "Tensor (potentially splitting it into two Functions: one doing the inplace that returns a single "
+                "Tensor and a second one that does the other operations)."
+            )
+
+
+def _fresh_output(ctx: FunctionCtx, out: Any, given: set[int], differentiable: bool, creation: Creation) -> Any:
+    """`out`, or a tensor that stands for it: an input is returned as a view of it, what has a history without it."""
+    if id(out) in ctx.dirty:
+        return out
+    if id(out) in given:
+        if not differentiable:
+            return alias(out)
+        view = alias(out)
+        base = base_of(out)
+        if not is_inference(out):
+            view._view = View(chain_of(out), out if base is None else base, Creation.FUNCTION)
+        return view
+    if out._node is not None:
+        return alias(out)
+    if differentiable and out._view is not None and out._view.base is not None:
+        out._view = View(out._view.chain, out._view.base, creation)
+    return out
+
+
+def _finish_dirty(ctx: FunctionCtx, t: Any, index: int, differentiable: bool) -> None:
+    """The history of a tensor that `forward` wrote to and returned."""
+    storage = storage_of(t)
+    if not is_inference(t):
+        storage.version += 1
+    if not ctx.edges:
+        return
+    if not differentiable:
+        t._node, t._index, t._requires_grad = None, 0, False
+        return
+    result = wrap(t._array)
+    result._node, result._index, result._requires_grad = ctx, index, True
+    rebase(t, result)
+
+
+def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator of a `backward` that cannot itself be differentiated: doing so raises RuntimeError."""
+
+    @functools.wraps(backward)
+    def call(ctx: Any, *grads: Any) -> Any:
+        enabled, state.grad_enabled = state.grad_enabled, False
+        try:
+            results = backward(ctx, *grads)
+        finally:
+            state.grad_enabled = enabled
+        if not enabled or not any(isinstance(g, TensorBase) and g._requires_grad for g in grads):
+            return results
+        refused = [_refused(x) for x in (results if isinstance(results, tuple) else (results,))]
+        return tuple(refused) if isinstance(results, tuple) else refused[0]
+
+    return call
+
+
+def _refused(x: Any) -> Any:
+    """`x` with a history that raises when it is walked."""
+    if not isinstance(x, TensorBase) or x._array.dtype.kind in "biu":
+        return x
+    out = alias(x)
+    message = "trying to differentiate twice a function that was marked with @once_differentiable"
+    out._node, out._requires_grad = RefusingNode("Error", NotDifferentiableError, message, x._array), True
+    return out
