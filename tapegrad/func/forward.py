@@ -1,0 +1,188 @@
+"""Forward mode as functions of functions: `jvp`, `linearize`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ..autograd.backward import grad as autograd_grad
+from ..autograd.forward_ad import current_level, dual, seen_without, tangent_of
+from ..autograd.forward_level import ForwardLevel, set_enabled
+from ..autograd.lifted import settled
+from ..errors import NotDifferentiableError, ShapeError
+from ..ops.common import dtype_of
+from ..ops.creation import new_leaf, zeros_like
+from ..tape import TensorBase, renamed, state
+from ..tree import flatten, unflatten
+from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
+from .reverse import Reverse
+from .transform import Transform, mapped_tree
+from .vmap import structure_text
+
+if TYPE_CHECKING:
+    from ..tensor import Tensor
+
+__all__ = ["jvp", "jvp_with_argnums", "linearize"]
+
+Func = Callable[..., Any]
+
+_JVP = "jvp(f, primals, tangents)"
+
+
+class Forward(Transform, ForwardLevel):
+    """A transform that computes tangents."""
+
+    def __enter__(self) -> Self:
+        if type(current_level()) is ForwardLevel:
+            raise NotDifferentiableError("Nested forward mode AD is not supported at the moment")
+        super().__enter__()
+        self._enabled = set_enabled(True)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        set_enabled(self._enabled)
+        super().__exit__(kind, error, trace)
+        self.close()
+
+    def dual(self, primal: Tensor, tangent: Tensor) -> Tensor:
+        """A view of `primal` that has `tangent`."""
+        out = dual(self, primal, tangent)
+        self.admit(out)
+        return out
+
+    def unpacked(self, out: Tensor, strict: bool) -> tuple[Tensor, Tensor]:
+        """The value and the tangent of a result: zeros, or an error if it must have one."""
+        tangent = tangent_of(self, out)
+        if tangent is None:
+            if strict:
+                raise NotDifferentiableError(
+                    "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not "
+                    "allowed with strict=True."
+                )
+            tangent = zeros_like(out)
+        return renamed("AliasBackward0", seen_without(self, settled(out))), settled(tangent)
+
+
+def jvp(func: Func, primals: Any, tangents: Any, *, strict: bool = False, has_aux: bool = False) -> Any:
+    """`func(*primals)`, and the product of its jacobian with `tangents`.
+
+    Args:
+        func: returns tensors, or containers of them; with `has_aux` a pair of that and tensors to hand out, which
+            follow as a third result.
+        primals: a tuple of tensors, or of containers of them.
+        tangents: the same structure, each of the shape of its primal.
+        strict: raise RuntimeError for an output that does not depend on `primals`, instead of giving zeros.
+
+    Raises RuntimeError for other arguments, or where `func` returns something else.
+    """
+    return jvp_with_argnums(func, primals, tangents, None, strict, has_aux)
+
+
+def jvp_with_argnums(
+    func: Func, primals: Any, tangents: Any, argnums: Argnums | None, strict: bool, has_aux: bool
+) -> Any:
+    """As `jvp`, by the arguments at `argnums` only (None: all)."""
+    if not isinstance(primals, tuple):
+        raise NotDifferentiableError(
+            f"{_JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
+        )
+    leaves, structure = flatten(primals if argnums is None else chosen(primals, argnums))
+    given, shape = flatten(tangents)
+    if shape != structure:
+        raise NotDifferentiableError(
+            f"{_JVP}: Expected primals and tangents to have the same python structure. For example, if primals is a "
+            f"tuple of 3 tensors, tangents also must be. Got primals with structure {structure_text(structure)} and "
+            f"tangents with structure {structure_text(shape)}"
+        )
+    for name, listed in (("primals", leaves), ("tangents", given)):
+        _require_only_tensors(name, listed)
+    with Forward() as level:
+        new = unflatten(structure, [level.dual(p, t) for p, t in zip(leaves, given, strict=True)])
+        outputs, aux = split_aux(func(*(new if argnums is None else replaced(primals, argnums, new))), has_aux, _JVP)
+        flat, shape = flatten(outputs)
+        aux = mapped_tree(lambda t: t, aux) if has_aux else None
+        require_tensors(flat, _JVP)
+        pairs = [level.unpacked(out, strict) for out in flat]
+    parts = [unflatten(shape, [pair[i] for pair in pairs]) for i in (0, 1)]
+    return (*parts, aux) if has_aux else tuple(parts)
+
+
+def _require_only_tensors(name: str, listed: list[Any]) -> None:
+    if not listed:
+        raise NotDifferentiableError(f"{_JVP}: Expected {name} to contain at least one Tensor.")
+    for x in listed:
+        if not isinstance(x, TensorBase):
+            raise NotDifferentiableError(f"{_JVP}: Expected {name} to only contain Tensors, got {type(x)}")
+
+
+def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
+    """`func(*primals)`, and its derivative there: a function from tangents of `primals` to those of the outputs.
+
+    `func` is run once. Its gradient is linear in the cotangents of the outputs, and has a graph: each call of the
+    derivative is one walk back through that. Raises RuntimeError for tangents of another structure, shape or dtype.
+    """
+    with Reverse() as transform:
+        leaves, structure = flatten(primals)
+        for x in leaves:
+            if isinstance(x, TensorBase) and x._array.dtype.kind in "biu":
+                raise ValueError(f"Expected primal to be floating point or complex, but got: {dtype_of(x)}")
+        lifted = [transform.lifted(x) for x in leaves]
+        flat, shape = flatten(func(*unflatten(structure, lifted)))
+        outputs = unflatten(shape, [transform.lowered(out) if isinstance(out, TensorBase) else out for out in flat])
+        linear = _linear(flat, lifted)
+
+    def push(*tangents: Any) -> Any:
+        given, got = flatten(tangents)
+        if got != structure:
+            raise NotDifferentiableError(
+                f"Expected the tangents {structure_text(got)} to have the same argspec as the primals "
+                f"{structure_text(structure)}"
+            )
+        for i, (t, x) in enumerate(zip(given, lifted, strict=True)):
+            _require_alike(i, t, x)
+        return unflatten(shape, linear(given))
+
+    return outputs, push
+
+
+def _linear(outputs: list[Any], inputs: list[Any]) -> Callable[[list[Any]], list[Any]]:
+    """The map from tangents of `inputs` to those of `outputs`, of which those that are no tensors stay."""
+    found = [out for out in outputs if isinstance(out, TensorBase) and out.requires_grad]  # type: ignore[attr-defined]
+    seeds = {id(out): new_leaf(np.zeros(out._array.shape, out._array.dtype), requires_grad=True) for out in found}
+    pulled: Any = ()
+    if found and inputs:
+        given = [seeds[id(out)] for out in found]
+        pulled = autograd_grad(found, inputs, given, retain_graph=True, create_graph=True, allow_unused=True)
+
+    def push(tangents: list[Any]) -> list[Any]:
+        pairs = [(g, t) for g, t in zip(pulled, tangents, strict=bool(pulled)) if g is not None and g.requires_grad]
+        if not pairs:
+            return [zeros_like(out) if isinstance(out, TensorBase) else out for out in outputs]  # type: ignore[arg-type]
+        rows, weights = zip(*pairs, strict=True)
+        records = state.grad_enabled
+        wanted = list(seeds.values())
+        pushed = autograd_grad(rows, wanted, weights, retain_graph=True, create_graph=records, allow_unused=True)
+        by_output = dict(zip(seeds, pushed, strict=True))
+        return [_tangent(out, by_output.get(id(out))) for out in outputs]
+
+    return push
+
+
+def _tangent(out: Any, pushed: Any) -> Any:
+    if not isinstance(out, TensorBase):
+        return out
+    return zeros_like(out) if pushed is None else settled(pushed)  # type: ignore[arg-type]
+
+
+def _require_alike(i: int, tangent: Any, primal: Any) -> None:
+    """Raise RuntimeError unless a tangent has the shape and dtype of its primal."""
+    told = "tangent:{} with {} {} in flattened pytree doesn't match the {} {} of the corresponding primal."
+    for name in ("shape", "dtype"):
+        got, wanted = getattr(tangent, name), getattr(primal, name)
+        if got != wanted:
+            raise ShapeError(told.format(i, name, got, name, wanted))
