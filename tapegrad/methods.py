@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .inplace_methods import InPlaceMethods
 from .nn import functional as f
 from .ops import comparison as c
-from .ops import creation, indexing, linalg
+from .ops import creation, fused, indexing, linalg, new, scatter_reduce, scattering, special, triangular
 from .ops import elementwise as e
 from .ops import reductions as r
 from .ops import shaping as s
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["TensorMethods"]
 
-P = ParamSpec("P")
-
 _OPERANDS = (TensorBase, float, int, complex, np.generic)  # what operators take on the other side
 
 
@@ -32,17 +31,6 @@ def _foreign(op: Callable[..., Tensor], a: Any, b: Any) -> Any:
     if isinstance(a, np.ndarray):
         return op(creation.tensor(a), b)
     return op(a, creation.tensor(b)) if isinstance(b, np.ndarray) else NotImplemented
-
-
-def _in_place(op: Callable[Concatenate[Tensor, P], Tensor]) -> Callable[Concatenate[Tensor, P], Tensor]:
-    """The method that overwrites its tensor with `op` of it."""
-
-    def method(self: Tensor, /, *args: P.args, **kwargs: P.kwargs) -> Tensor:
-        return inplace(self, op, *args, **kwargs)
-
-    method.__name__ = method.__qualname__ = f"{op.__name__}_"
-    method.__doc__ = f"`{op.__name__}`, written over the tensor, which is returned."
-    return method
 
 
 def _in_place_operator(op: Callable[..., Tensor]) -> Callable[[Tensor, TensorLike], Tensor]:
@@ -54,7 +42,7 @@ def _in_place_operator(op: Callable[..., Tensor]) -> Callable[[Tensor, TensorLik
     return operator
 
 
-class TensorMethods(TensorBase):
+class TensorMethods(InPlaceMethods):
     """What a tensor can compute. Each method is the operation of its name in `tapegrad`, which documents it."""
 
     __slots__ = ()
@@ -152,6 +140,14 @@ class TensorMethods(TensorBase):
             raise TypeError("~ (operator.invert) is only implemented on integer and Boolean-type tensors")
         return c.bitwise_not(self)  # type: ignore[arg-type]
 
+    def __lshift__(self, other: TensorLike) -> Tensor:
+        op = special.bitwise_left_shift
+        return op(self, other) if isinstance(other, _OPERANDS) else _foreign(op, self, other)
+
+    def __rshift__(self, other: TensorLike) -> Tensor:
+        op = special.bitwise_right_shift
+        return op(self, other) if isinstance(other, _OPERANDS) else _foreign(op, self, other)
+
     __neg__ = e.neg
     __pos__ = e.positive
     __abs__ = e.abs
@@ -161,7 +157,7 @@ class TensorMethods(TensorBase):
     def __delitem__(self, index: Any) -> None:
         raise TypeError("Tensor does not support deleting items")
 
-    # In-place operators and methods
+    # In-place operators
 
     __iadd__ = _in_place_operator(e.add)
     __isub__ = _in_place_operator(e.sub)
@@ -173,36 +169,8 @@ class TensorMethods(TensorBase):
     __iand__ = _in_place_operator(c.bitwise_and)
     __ior__ = _in_place_operator(c.bitwise_or)
     __ixor__ = _in_place_operator(c.bitwise_xor)
-
-    add_ = _in_place(e.add)
-    sub_ = _in_place(e.sub)
-    mul_ = _in_place(e.mul)
-    div_ = _in_place(e.div)
-    pow_ = _in_place(e.pow)
-    remainder_ = _in_place(e.remainder)
-    floor_divide_ = _in_place(e.floor_divide)
-    clamp_ = _in_place(e.clamp)
-    abs_ = _in_place(e.abs)
-    neg_ = _in_place(e.neg)
-    exp_ = _in_place(e.exp)
-    log_ = _in_place(e.log)
-    sqrt_ = _in_place(e.sqrt)
-    rsqrt_ = _in_place(e.rsqrt)
-    reciprocal_ = _in_place(e.reciprocal)
-    square_ = _in_place(e.square)
-    sin_ = _in_place(e.sin)
-    cos_ = _in_place(e.cos)
-    tanh_ = _in_place(e.tanh)
-    sigmoid_ = _in_place(e.sigmoid)
-    relu_ = _in_place(e.relu)
-    floor_ = _in_place(e.floor)
-    ceil_ = _in_place(e.ceil)
-    round_ = _in_place(e.round)
-    trunc_ = _in_place(e.trunc)
-    masked_fill_ = _in_place(indexing.masked_fill)
-    copy_ = indexing.copy_
-    fill_ = indexing.fill_
-    zero_ = indexing.zero_
+    __ilshift__ = _in_place_operator(special.bitwise_left_shift)
+    __irshift__ = _in_place_operator(special.bitwise_right_shift)
 
     # Element-wise
 
@@ -276,6 +244,49 @@ class TensorMethods(TensorBase):
     round = e.round
     conj = e.conj
     conjugate = e.conj
+    conj_physical = special.conj_physical
+    subtract = e.sub
+    multiply = e.mul
+    divide = true_divide = e.div
+    negative = e.neg
+    fix = e.trunc
+    not_equal = c.ne
+    less = c.lt
+    less_equal = c.le
+    greater = c.gt
+    greater_equal = c.ge
+    arcsin = e.asin
+    arccos = e.acos
+    arctan = e.atan
+    arctan2 = e.atan2
+    arcsinh = e.asinh
+    arccosh = e.acosh
+    arctanh = e.atanh
+    bitwise_left_shift = special.bitwise_left_shift
+    bitwise_right_shift = special.bitwise_right_shift
+    clamp_min = special.clamp_min
+    clamp_max = special.clamp_max
+    copysign = special.copysign
+    deg2rad = special.deg2rad
+    rad2deg = special.rad2deg
+    float_power = special.float_power
+    fmax = special.fmax
+    fmin = special.fmin
+    fmod = special.fmod
+    frac = special.frac
+    heaviside = special.heaviside
+    hypot = special.hypot
+    ldexp = special.ldexp
+    logaddexp = special.logaddexp
+    logaddexp2 = special.logaddexp2
+    logit = special.logit
+    nan_to_num = special.nan_to_num
+    signbit = special.signbit
+    sinc = special.sinc
+    xlogy = special.xlogy
+    addcmul = fused.addcmul
+    addcdiv = fused.addcdiv
+    lerp = fused.lerp
 
     def where(self, condition: Tensor, other: TensorLike) -> Tensor:
         return e.where(condition, self, other)
@@ -296,6 +307,7 @@ class TensorMethods(TensorBase):
     var = r.var
     std = r.std
     cumsum = r.cumsum
+    cumprod = r.cumprod
     softmax = r.softmax
     log_softmax = r.log_softmax
     logsumexp = r.logsumexp
@@ -303,30 +315,66 @@ class TensorMethods(TensorBase):
     # Shape
 
     reshape = s.reshape
+    reshape_as = s.reshape_as
     view = s.view
-    permute = s.permute
-    expand = s.expand
-    flip = s.flip
+    view_as = s.view_as
     flatten = s.flatten
+    unflatten = s.unflatten
     ravel = s.ravel
+    squeeze = s.squeeze
+    unsqueeze = s.unsqueeze
+    expand = s.expand
+    expand_as = s.expand_as
+    broadcast_to = s.broadcast_to
+    permute = s.permute
     t = s.t
     transpose = s.transpose
     swapaxes = s.swapaxes
+    swapdims = s.swapdims
     movedim = s.movedim
-    squeeze = s.squeeze
-    unsqueeze = s.unsqueeze
+    moveaxis = s.moveaxis
+    adjoint = s.adjoint
+
+    # Parts, and other looks at memory
+
     narrow = s.narrow
+    narrow_copy = s.narrow_copy
     select = s.select
     unbind = s.unbind
-    chunk = s.chunk
-    broadcast_to = s.broadcast_to
 
     def split(self, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         return s.split(self, split_size, dim)  # type: ignore[arg-type]
 
-    reshape_as = s.reshape_as
-    view_as = s.view_as
-    expand_as = s.expand_as
+    split_with_sizes = s.split_with_sizes
+    tensor_split = s.tensor_split
+    hsplit = s.hsplit
+    vsplit = s.vsplit
+    dsplit = s.dsplit
+    chunk = s.chunk
+    unsafe_split = s.unsafe_split
+    unsafe_split_with_sizes = s.unsafe_split_with_sizes
+    unsafe_chunk = s.unsafe_chunk
+    diagonal = s.diagonal
+    unfold = s.unfold
+    as_strided = s.as_strided
+    select_scatter = s.select_scatter
+    slice_scatter = s.slice_scatter
+    diagonal_scatter = s.diagonal_scatter
+    as_strided_scatter = s.as_strided_scatter
+
+    # Repeated, turned, on a diagonal
+
+    repeat = s.repeat
+    repeat_interleave = s.repeat_interleave
+    tile = s.tile
+    roll = s.roll
+    rot90 = s.rot90
+    flip = s.flip
+    fliplr = s.fliplr
+    flipud = s.flipud
+    diag = s.diag
+    diag_embed = s.diag_embed
+    diagflat = s.diagflat
 
     # Indexing, products, copies
 
@@ -336,9 +384,34 @@ class TensorMethods(TensorBase):
     masked_select = indexing.masked_select
     take = indexing.take
     nonzero = indexing.nonzero
+    index_add = scattering.index_add
+    index_copy = scattering.index_copy
+    index_fill = scattering.index_fill
+    index_put = scattering.index_put
+    index_reduce = scatter_reduce.index_reduce
+    masked_scatter = scattering.masked_scatter
+    put = scattering.put
+    scatter = scattering.scatter
+    scatter_add = scattering.scatter_add
+    scatter_reduce = scatter_reduce.scatter_reduce
+    take_along_dim = scattering.take_along_dim
     matmul = linalg.matmul
     mm = linalg.mm
     mv = linalg.mv
     dot = linalg.dot
     bmm = linalg.bmm
+    addmm = fused.addmm
+    addmv = fused.addmv
+    addr = fused.addr
+    addbmm = fused.addbmm
+    baddbmm = fused.baddbmm
+    outer = fused.outer
+    ger = fused.ger
+    tril = triangular.tril
+    triu = triangular.triu
     clone = creation.clone
+    new_empty = new.new_empty
+    new_full = new.new_full
+    new_ones = new.new_ones
+    new_tensor = new.new_tensor
+    new_zeros = new.new_zeros

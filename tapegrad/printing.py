@@ -91,6 +91,7 @@ def format_tensor(
     default_dtype: bool,
     requires_grad: bool = False,
     grad_fn_name: str | None = None,
+    tangent: str | None = None,
     indent: int = 0,
 ) -> str:
     """The text `repr(tensor)` gives for a tensor of these elements, under the current print options.
@@ -98,12 +99,15 @@ def format_tensor(
     `dtype_name` is the name without its module ("float32"). `default_dtype` says that a printed literal
     already has this dtype: it is the default float dtype, that one's complex dtype, int64 or bool.
     `grad_fn_name` ("AddBackward0") takes precedence over `requires_grad`, since a tensor with one has both.
+    `tangent` is the text of its tangent.
     `indent` is the column at which the text will start: its later lines align to it.
     """
     column = indent + len(_PREFIX)
     # An empty list literal is of the default float dtype, whatever its elements would have been.
     implied_dtype = default_dtype and (array.size > 0 or _is_floating(array.dtype))
     suffixes = _suffixes(array, None if implied_dtype else dtype_name, requires_grad, grad_fn_name)
+    if tangent is not None:
+        suffixes.append(f"tangent={tangent}")
     return _append(_PREFIX + _contents(array, column), suffixes, column)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from ...primitives import structure as structure_primitives
 from ...tape import Primitive
-from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure
+from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure, views
 from .common import Rule
 
 __all__ = ["INTERPRETED", "RULES", "Rule"]
@@ -23,10 +23,10 @@ RULES: dict[Primitive, Rule] = {
     **indexing.RULES,
     **linalg.RULES,
     **losses.RULES,
-    **losses.RULES,
     **reductions.RULES,
     **shaping.RULES,
     **structure.RULES,
+    **views.RULES,
 }
 """The rule of every primitive that has one."""
 

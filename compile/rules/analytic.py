@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from ...primitives import analytic as p
@@ -48,6 +49,19 @@ def _atan2_jvp(primals: Pair, tangents: Pair) -> Pair:
     origin = lax.bitwise_and(lax.eq(a, zero), lax.eq(b, zero))
     square = lax.select(origin, like(a, 1), lax.add(lax.square(a), lax.square(b)))
     return _atan2(a, b), lax.div(lax.sub(lax.mul(da, b), lax.mul(db, a)), square)
+
+
+@jax.custom_jvp
+def _hypot(a: Array, b: Array) -> Array:
+    """`jnp.hypot`, whose derivative goes by way of the larger operand and is nan where that is infinite."""
+    return jnp.hypot(a, b)
+
+
+@_hypot.defjvp
+def _hypot_jvp(primals: Pair, tangents: Pair) -> Pair:
+    (a, b), (da, db) = primals, tangents
+    out = _hypot(a, b)
+    return out, lax.add(lax.mul(da, lax.div(a, out)), lax.mul(db, lax.div(b, out)))
 
 
 @jax.custom_jvp
@@ -108,6 +122,7 @@ RULES: Rules = {
     p.acos: lax.acos,
     p.atan: lax.atan,
     p.atan2: _atan2,
+    p.hypot: _hypot,
     p.sinh: lax.sinh,
     p.cosh: lax.cosh,
     p.tanh: lax.tanh,

@@ -280,6 +280,7 @@ RULES: Rules = {
     p.pow_: _pow,
     p.remainder: _remainder,
     p.floor_divide: _floor_divide,
+    p.fmod: lax.rem,
     p.abs_: _abs,
     p.sign: _sign,
     p.floor: _rounding(lax.floor),

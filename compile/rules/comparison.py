@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import jax
+import jax.numpy as jnp
 from jax import lax
 
 from ...primitives import comparison as p
@@ -45,4 +46,5 @@ RULES: Rules = {
     p.isnan: _isnan,
     p.isinf: _isinf,
     p.isfinite: _isfinite,
+    p.signbit: jnp.signbit,
 }

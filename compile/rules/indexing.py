@@ -10,6 +10,7 @@ import functools
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
@@ -128,4 +129,5 @@ RULES: Rules = {
     p.put: _put,
     p.gather: gather,
     p.scatter_add: _scatter_add,
+    p.argsort: lambda a, *, axis: jnp.argsort(a, axis=axis, stable=True),
 }

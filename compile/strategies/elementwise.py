@@ -148,6 +148,7 @@ ELEMENTWISE: tuple[Sample, ...] = (
     unary(analytic.acos, UNIT),
     unary(analytic.atan, OFF_AXES),
     binary(analytic.atan2, NONZERO, ANY, FLOATS, scalars=()),
+    binary(analytic.hypot, NONZERO, ANY, FLOATS, scalars=()),
     unary(analytic.sinh, CURVED),
     unary(analytic.cosh, CURVED),
     unary(analytic.tanh, CURVED),
@@ -169,6 +170,7 @@ ELEMENTWISE: tuple[Sample, ...] = (
     Sample(arithmetic.pow_, _pow_layouts),
     binary(arithmetic.remainder, OFF_INTEGERS, SAFE_DIVISORS, REALS, scalars=(1,)),
     binary(arithmetic.floor_divide, OFF_INTEGERS, SAFE_DIVISORS, REALS, scalars=(1,)),
+    binary(arithmetic.fmod, OFF_INTEGERS, SAFE_DIVISORS, REALS, scalars=(1,)),
     unary(arithmetic.abs_, NONZERO, NUMBERS),
     unary(arithmetic.sign, NONZERO, NUMBERS),
     unary(arithmetic.floor, OFF_INTEGERS, FLOATS),
@@ -197,4 +199,5 @@ ELEMENTWISE: tuple[Sample, ...] = (
     unary(comparison.isnan, SPECIAL, INEXACT),
     unary(comparison.isinf, SPECIAL, INEXACT),
     unary(comparison.isfinite, SPECIAL, INEXACT),
+    unary(comparison.signbit, SPECIAL, FLOATS),
 )

@@ -127,13 +127,14 @@ WHOLE = (
     "{}.unsqueeze(0)",
     "{}.t()",
     "{}.mT",
+    "{}.diagonal()",
 )
 ALONG = (
     "{x}.sum({d})", "{x}.mean({d}, keepdim=True)", "{x}.softmax({d})", "{x}.log_softmax({d})", "{x}.cumsum({d})",
     "{x}.logsumexp({d})", "{x}.prod({d})", "{x}.flip({d})", "{x}.unsqueeze({d})", "{x}.transpose(0, {d})",
     "{x}.sum({d}, keepdim=True)", "tg.stack([{x}, {x} * 2], {d})", "{x} - {x}.mean({d}, keepdim=True)",
     "{x}.narrow({d}, 0, 1)", "{x}.select({d}, -1)", "{x}.index_select({d}, tg.tensor([0, 0]))", "{x}.chunk(2, {d})[0]",
-    "{x}.movedim({d}, 0)", "{x}.unbind({d})[0]",
+    "{x}.movedim({d}, 0)", "{x}.unbind({d})[0]", "{x}.unfold({d}, 1, 2)", "{x}.roll(1, {d})",
 )  # fmt: skip
 SPREAD = ("{x}.var({d}, correction=0)", "({x}.var({d}, correction=0) + 0.1).sqrt()", "{x}.std({d}, keepdim=True)")
 EXTREME = ("{x}.amax({d})", "{x}.amin({d}, keepdim=True)", "{x}.max({d})[0]", "{x}.amax()")
@@ -144,7 +145,7 @@ PICKS = (
 WRITES = (
     "{t}.mul_({o})", "{t} += {o}", "{t}.sub_(0.5)", "{t}[..., 0] = 0.25", "{t}[0].mul_(0.5)", "{t}[0] += 1",
     "{t}.tanh_()", "{t}[..., -1:] *= detach({t}[..., :1]).clone()", "{t}.div_(2)", "{t}.exp_()", "{t}.copy_({o})",
-    "{t}.flatten()[0] = 0.5",
+    "{t}.flatten()[0] = 0.5", "{t}.diagonal().mul_(0.5)", "{t}.unfold(0, 1, 2)[0] += 0.25",
 )  # fmt: skip
 
 OUT_SAVING = ("{t}.tanh_()", "{t}.exp_()")
@@ -194,7 +195,10 @@ def _binary(draw: st.DrawFn, draft: Draft) -> None:
 def _whole(draw: st.DrawFn, draft: Draft) -> None:
     name = _pick(draw, draft.names)
     ndim = draft.value(name).ndim
-    skipped = {"{}.t()": ndim > 2, "{}.mT": ndim < 2, "{}.logsumexp(dim=0)": ndim < 1, "{}.unsqueeze(0)": ndim > 3}
+    skipped = {
+        "{}.t()": ndim > 2, "{}.mT": ndim < 2, "{}.diagonal()": ndim < 2, "{}.logsumexp(dim=0)": ndim < 1,
+        "{}.unsqueeze(0)": ndim > 3,
+    }  # fmt: skip
     draft.let(draw(st.sampled_from([t for t in WHOLE if not skipped.get(t)])).format(name), name)
 
 
@@ -210,7 +214,7 @@ def _along(draw: st.DrawFn, draft: Draft) -> None:
         *(EXTREME if _apart(value) else ()),
     ]
     template = draw(st.sampled_from(templates))
-    grows = "stack" in template or "index_select" in template or "unsqueeze" in template
+    grows = "stack" in template or "index_select" in template or "unsqueeze" in template or "unfold" in template
     if grows and (value.size * 2 > SIZE or value.ndim > 3):
         template = ALONG[0]
     draft.let(template.format(x=name, d=dim), name)
@@ -274,7 +278,7 @@ def _write(draw: st.DrawFn, draft: Draft) -> None:
         if target not in draft.fresh:
             return
     others = [name for name in _partners(draft, target) if name not in draft.fresh and _goes_into(draft, name, target)]
-    unsuited = {"{o}": not others, "[": not value.ndim, "exp_": bool((value > 1).any())}
+    unsuited = {"{o}": not others, "[": not value.ndim, "diagonal": value.ndim < 2, "exp_": bool((value > 1).any())}
     template = draw(st.sampled_from([t for t in WRITES if not any(part in t and unsuited[part] for part in unsuited)]))
     draft.write(template, target, _pick(draw, others) if "{o}" in template else None)
 

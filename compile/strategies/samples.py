@@ -8,10 +8,11 @@ from ...tape import Primitive
 from .calls import Call, Sample
 from .elementwise import ELEMENTWISE
 from .structural import STRUCTURAL
+from .views import VIEWS
 
 __all__ = ["SAMPLES", "calls"]
 
-SAMPLES: dict[Primitive, Sample] = {sample.prim: sample for sample in (*ELEMENTWISE, *STRUCTURAL)}
+SAMPLES: dict[Primitive, Sample] = {sample.prim: sample for sample in (*ELEMENTWISE, *STRUCTURAL, *VIEWS)}
 
 
 def calls(prim: Primitive, *, double: bool = False) -> SearchStrategy[Call]:

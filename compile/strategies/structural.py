@@ -271,6 +271,7 @@ STRUCTURAL: tuple[Sample, ...] = (
     _indexing(indexing.put),
     _indexing(indexing.gather),
     _indexing(indexing.scatter_add),
+    _arg(indexing.argsort),
     # products
     Sample(linalg.matmul, lambda: list(_matmul_layouts())),
     # reductions

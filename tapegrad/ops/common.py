@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import operator
+import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dtypes
 from ..dtypes import dtype
-from ..errors import ShapeError
+from ..errors import ShapeError, TapegradError
+from ..primitives.arithmetic import where
 from ..primitives.structure import cast
-from ..tape import Primitive, TensorBase, apply, apply_pair, apply_single, check_writable, write
+from ..tape import (
+    Primitive,
+    TensorBase,
+    apply,
+    apply_pair,
+    apply_single,
+    check_writable,
+    storage_of,
+    write,
+)
 from ..tape.apply import mismatch
+from ..tape.inplace import frozen
+from ..tape.node import next_sequence
+from .support import cpp_name
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -27,6 +43,8 @@ __all__ = [
     "cast_to",
     "dtype_of",
     "inplace",
+    "inplace_exact",
+    "keep_values",
     "normalise_dim",
     "normalise_dims",
     "promote",
@@ -34,6 +52,8 @@ __all__ = [
     "result_type",
     "to_floating",
     "unary",
+    "unmoved",
+    "warn_if_discarding",
 ]
 
 Scalar = bool | int | float | complex
@@ -49,11 +69,12 @@ def dtype_of(t: TensorBase) -> dtype:
     return dtypes.from_numpy_dtype(t._array.dtype)
 
 
-def require_tensor(op: str, x: Any, position: int = 1) -> Tensor:
+def require_tensor(op: str, x: Any, position: int = 1, name: str | None = None) -> Tensor:
     """`x` if it is a tensor; else TypeError naming the operation and the argument."""
     if isinstance(x, TensorBase):
         return x  # type: ignore[return-value]
-    raise TypeError(f"{op}(): argument {position} must be Tensor, not {type(x).__name__}")
+    which = position if name is None else f"'{name}' (position {position})"
+    raise TypeError(f"{op}(): argument {which} must be Tensor, not {type(x).__name__}")
 
 
 def result_type(*operands: TensorLike) -> dtype:
@@ -73,7 +94,21 @@ def result_type(*operands: TensorLike) -> dtype:
 
 def cast_to(x: Tensor, d: dtype) -> Tensor:
     """`x` with dtype `d`; `x` itself if it has it."""
-    return x if x._array.dtype == d.numpy else apply(cast, (x,), {"dtype": d.numpy})
+    if x._array.dtype == d.numpy:
+        return x
+    if x._array.dtype.kind == "c":
+        warn_if_discarding(x, d)
+    return apply(cast, (x,), {"dtype": d.numpy})
+
+
+def warn_if_discarding(x: TensorBase, d: dtype) -> None:
+    """Warn, as PyTorch does, where a cast to `d` drops imaginary parts."""
+    if x._array.dtype.kind == "c" and not (d.is_complex or d is dtypes.bool_):
+        frame: FrameType | None = sys._getframe(1)
+        depth = 2
+        while frame is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
+            frame, depth = frame.f_back, depth + 1
+        warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=depth - 1)
 
 
 def to_floating(x: Tensor) -> Tensor:
@@ -129,6 +164,7 @@ def unary(prim: Primitive, x: Tensor, *, floating: bool = False, **params: Any) 
 def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`t` overwritten with `op(t, *args, **kwargs)`. All errors come before anything changes."""
     check_writable(t)
+    since = next_sequence()
     out = op(t, *args, **kwargs)
     if out._array.shape != t._array.shape:
         raise ShapeError(
@@ -143,6 +179,58 @@ def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
         out = cast_to(out, target)
     elif out is t:
         return t
+    if out._node is not None:
+        keep_values(out._node, t, since)
+    return write(t, out)
+
+
+def keep_values(last: Any, t: Tensor, since: int) -> None:
+    """Where the nodes made since, up to `last`, saved what is about to be overwritten, save copies of it."""
+    storage = storage_of(t)
+    copies: dict[int, TensorBase] = {}
+    pending, seen = [last], {last}
+    while pending:
+        node = pending.pop()
+        for edge in node.edges:
+            if edge.sequence > since and edge not in seen:
+                seen.add(edge)
+                pending.append(edge)
+        if node.saved and any(_looks_at(storage, value) for value in node.saved):
+            node.saved = tuple([_copied(v, copies) if _looks_at(storage, v) else v for v in node.saved])
+
+
+def _looks_at(storage: Any, value: Any) -> bool:
+    """Whether a saved value is a tensor on that memory."""
+    saved = value[0] if type(value) is tuple and value else value
+    return isinstance(saved, TensorBase) and saved._storage is storage
+
+
+def _copied(value: Any, copies: dict[int, TensorBase]) -> TensorBase:
+    """A saved tensor with its history on memory of its own."""
+    t = value[0] if type(value) is tuple else value
+    if id(t) not in copies:
+        copies[id(t)] = frozen(t)
+    return copies[id(t)]
+
+
+def unmoved(out: Tensor, x: TensorLike) -> Tensor:
+    """`out`, whose derivative by `x` exists and is 0."""
+    return apply(where, (False, x, out)) if isinstance(x, TensorBase) and x._requires_grad else out
+
+
+def inplace_exact(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    """`inplace` for what may not change the shape or dtype of `t`, with PyTorch's words for that."""
+    check_writable(t)
+    since = next_sequence()
+    out = op(t, *args, **kwargs)
+    if out._array.dtype != t._array.dtype:
+        have, want = cpp_name(dtype_of(t)), cpp_name(dtype_of(out))
+        raise TapegradError(f"Bad in-place call: input tensor dtype {have} and output tensor dtype {want} should match")
+    if out._array.shape != t._array.shape:
+        have, want = str(list(t._array.shape)), str(list(out._array.shape))
+        raise ShapeError(f"Bad in-place call: input tensor size {have} and output tensor size {want} should match")
+    if out._node is not None:
+        keep_values(out._node, t, since)
     return write(t, out)
 
 

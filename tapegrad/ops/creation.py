@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import dtypes
+from ..devices import check_device
 from ..dtypes import dtype
 from ..errors import TapegradError
+from ..formats import check_format, contiguous_format, lay_out, preserve_format
 from ..primitives.structure import cast
 from ..primitives.structure import full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
-from .support import sizes, spelled
+from .support import made_like, reads_value, sizes, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -31,32 +33,14 @@ _LARGEST = 2**63 - 1
 _NO_GRADIENT = "Only Tensors of floating point and complex dtype can require gradients"
 
 
-def check_device(device: Device) -> None:
-    """Accept "cpu", the only place eager tensors live. Raises RuntimeError for anything else, as PyTorch does."""
-    if device is None:
-        return
-    name, _, index = str(device).partition(":")
-    if name == "cpu" and index in ("", "0"):
-        return
-    known = ("cuda", "mps", "xla", "xpu", "meta", "hpu", "tpu", "cpu")
-    if name not in known or (index and not index.isdigit()):
-        raise TapegradError(
-            f"Expected one of {', '.join(sorted(known))} device type at start of device string: {device}"
-        )
-    raise TapegradError(
-        f"tapegrad's eager tensors live on the CPU, got device {str(device)!r}: "
-        "compile with tapegrad.jit to run elsewhere"
-    )
-
-
 def new_leaf(array: np.ndarray[Any, Any], requires_grad: bool = False) -> Tensor:
     """A leaf tensor on memory of its own. Raises for a dtype that cannot require grad."""
     t = wrap(array)
     if requires_grad:
         require_differentiable(t)
         t._requires_grad = True
-    if state.recorder is not None:
-        state.recorder.constant(t)
+    if state.now.watchers:
+        state.now.tell("constant", t)
     return t
 
 
@@ -155,8 +139,7 @@ def _dtypes_in(data: Any) -> list[dtype]:
 
 def _unwrap(data: Any) -> Any:
     if isinstance(data, TensorBase):
-        if state.recorder is not None:
-            state.recorder.reads_value("tensor() of a tensor")
+        reads_value("tensor() of a tensor", data)
         return data._array
     return [_unwrap(item) for item in data] if isinstance(data, list | tuple) else data
 
@@ -193,8 +176,8 @@ def from_numpy(array: np.ndarray[Any, Any]) -> Tensor:
     dtypes.from_numpy_dtype(array.dtype)
     t = wrap(array)
     storage_of(t).exported = True
-    if state.recorder is not None:
-        state.recorder.constant(t)
+    if state.now.watchers:
+        state.now.tell("constant", t)
     return t
 
 
@@ -215,7 +198,7 @@ def _filled(shape: tuple[int, ...], value: complex, d: dtype, device: Device, re
         check_range(value, d)
     t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})
     if requires_grad:
-        t.requires_grad_()
+        t._set_flag(True)
     return t
 
 
@@ -232,9 +215,19 @@ def ones(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bo
 
 
 @spelled
-def empty(*size: Any, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
-    """A tensor whose values are of no account (they are zeros)."""
-    return zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
+def empty(
+    *size: Any,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = contiguous_format,
+) -> Tensor:
+    """A tensor whose values are of no account (they are zeros), in memory in the order of `memory_format`."""
+    check_format("empty", memory_format)
+    if memory_format is preserve_format:
+        raise TapegradError("Unsupported memory format Preserve")
+    made = zeros(*size, dtype=dtype, device=device, requires_grad=requires_grad)
+    return lay_out(made, made._array, memory_format)
 
 
 def full(
@@ -257,33 +250,64 @@ def _or_default(d: Any) -> dtype:
     return dtypes.get_default_dtype() if d is None else dtypes.to_dtype(d)
 
 
-def _like(x: Tensor, value: complex, d: Any, device: Device, requires_grad: bool) -> Tensor:
+def _like(
+    name: str, x: Tensor, value: complex, d: Any, device: Device, requires_grad: bool, memory_format: Any
+) -> Tensor:
     if not isinstance(x, TensorBase):
-        raise TypeError(f"expected a Tensor, got {type(x).__name__}")
+        raise TypeError(f"{name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}")
+    check_format(name, memory_format)
     found = dtypes.from_numpy_dtype(x._array.dtype) if d is None else dtypes.to_dtype(d)
-    return _filled(x._array.shape, value, found, device, requires_grad)
+    made = lay_out(_filled(x._array.shape, value, found, device, requires_grad), x._array, memory_format)
+    return made_like(made, x)
 
 
-def zeros_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def zeros_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """Zeros with the shape and dtype of `input`."""
-    return _like(input, 0, dtype, device, requires_grad)
+    return _like("zeros_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
-def ones_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def ones_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """Ones with the shape and dtype of `input`."""
-    return _like(input, 1, dtype, device, requires_grad)
+    return _like("ones_like", input, 1, dtype, device, requires_grad, memory_format)
 
 
-def empty_like(input: Tensor, *, dtype: Any = None, device: Device = None, requires_grad: bool = False) -> Tensor:
+def empty_like(
+    input: Tensor,
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
+) -> Tensor:
     """A tensor with the shape and dtype of `input` whose values are of no account."""
-    return _like(input, 0, dtype, device, requires_grad)
+    return _like("empty_like", input, 0, dtype, device, requires_grad, memory_format)
 
 
 def full_like(
-    input: Tensor, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
+    input: Tensor,
+    fill_value: complex,
+    *,
+    dtype: Any = None,
+    device: Device = None,
+    requires_grad: bool = False,
+    memory_format: Any = preserve_format,
 ) -> Tensor:
     """One number in the shape and dtype of `input`."""
-    return _like(input, fill_value, dtype, device, requires_grad)
+    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
 
 
 def arange(
@@ -330,6 +354,12 @@ def eye(
     return new_leaf(np.eye(n, m, dtype=_or_default(dtype).numpy), requires_grad)
 
 
-def clone(input: Tensor) -> Tensor:
-    """A copy with memory of its own, through which gradients flow to `input`."""
-    return renamed("CloneBackward0", apply(cast, (input,), {"dtype": input._array.dtype}))
+def clone(input: Tensor, *, memory_format: Any = preserve_format) -> Tensor:
+    """A copy with memory of its own, through which gradients flow to `input`.
+
+    Memory has the order of `memory_format`, by default that of `input`.
+    """
+    check_format("clone", memory_format)
+    return lay_out(
+        renamed("CloneBackward0", apply(cast, (input,), {"dtype": input._array.dtype})), input._array, memory_format
+    )

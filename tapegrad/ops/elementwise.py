@@ -13,7 +13,7 @@ from ..tape import Primitive, TensorBase, apply, renamed
 from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
 from .comparison import bitwise_and, eq, lt, ne
 from .creation import check_range, clone, full_like
-from .support import both_tensors, is_bool, require_dtype
+from .support import both_tensors, is_bool, require_dtype, values_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -83,23 +83,23 @@ def div(input: TensorLike, other: TensorLike, *, rounding_mode: str | None = Non
 
 def floor_divide(input: TensorLike, other: TensorLike) -> Tensor:
     """`floor(input / other)`. Raises ZeroDivisionError-like RuntimeError for an integer divisor of 0."""
-    _check_divisor("div_floor", input, other)
+    check_divisor("div_floor", input, other)
     return binary(arithmetic.floor_divide, input, other)
 
 
 def remainder(input: TensorLike, other: TensorLike) -> Tensor:
     """`input - floor(input / other) * other`: the sign of the divisor, as Python's `%`."""
-    _check_divisor("remainder", input, other)
+    check_divisor("remainder", input, other)
     out = binary(arithmetic.remainder, input, other)
     return renamed("RemainderBackward1", out) if isinstance(other, TensorBase) else out
 
 
-def _check_divisor(op: str, a: TensorLike, b: TensorLike) -> None:
+def check_divisor(op: str, a: TensorLike, b: TensorLike) -> None:
     """Refuse bools, complex numbers, and an integer divisor that has a zero."""
     d = result_type(a, b)
     require_dtype(op, d, dtypes.INTEGRAL, dtypes.FLOATING)
     if d.category == dtypes.INTEGRAL:
-        zero = not b._array.all() if isinstance(b, TensorBase) else not b
+        zero = not values_of(b).all() if isinstance(b, TensorBase) else not b
         if zero:
             raise TapegradError("ZeroDivisionError")
 
@@ -198,9 +198,10 @@ def trunc(input: Tensor) -> Tensor:
 def round(input: Tensor, *, decimals: int = 0) -> Tensor:
     """The nearest number of `decimals` decimals (which may be negative), halves to even."""
     if decimals:
+        require_dtype("round_cpu", dtype_of(require_tensor("round", input)), dtypes.FLOATING, dtypes.FLOATING)
         scale = 10.0 ** builtins.abs(decimals)
         up, down = (mul, div) if decimals > 0 else (div, mul)
-        return down(_rounded(arithmetic.round_, up(input, scale)), scale)
+        return renamed("RoundBackward1", down(_rounded(arithmetic.round_, up(input, scale)), scale))
     return _rounded(arithmetic.round_, input)
 
 

@@ -13,20 +13,23 @@ from ..errors import TapegradError
 from ..primitives import arithmetic, comparison, shaping
 from ..primitives import indexing as p
 from ..tape import TensorBase, apply, check_writable, renamed, state, write
-from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
+from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor, unmoved
 from .creation import check_range, clone, tensor
+from .geometry import index_strides, restrided
 from .shaping import expand, permute, reshape
-from .support import spelled
+from .support import overflow, reads_value, spelled, values_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero", "setitem",
-    "take", "zero_",
+    "add_at", "copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero",
+    "put_at", "scatter_many", "setitem", "split_index", "take", "zero_",
 ]  # fmt: skip
 
 Item = Any
+
+_MASK = "an index by a bool tensor (nonzero)"
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -34,9 +37,14 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
     Raises IndexError for an index out of range, of a wrong dtype, or too many; ValueError for a negative step.
     """
-    basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
+    basic, advanced = split_index(x, index)
     out = _basic(x, basic) if basic is not None else x
-    return _gather_many(out, advanced) if advanced else (out if basic is not None else _whole_view(x))
+    if advanced:
+        return _gather_many(out, advanced)
+    if basic is not None:
+        return out
+    counted = any(isinstance(i, slice) and (i.start or 0) < 0 for i in (index if isinstance(index, tuple) else ()))
+    return renamed("SliceBackward0" if counted or isinstance(index, slice) else "AliasBackward0", _whole_view(x))
 
 
 def _whole_view(x: Tensor) -> Tensor:
@@ -53,13 +61,13 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         fill = expand(cast_to(new, dtype_of(x)), x._array.shape)
         write(x, renamed("IndexPutBackward0", apply(arithmetic.where, (index, fill, x))))
         return
-    basic, advanced = _split_items(_items(index, x._array.ndim), x._array.shape)
+    basic, advanced = split_index(x, index)
     target = x if advanced and basic is None else _basic(x, basic) if basic is not None else _whole_view(x)
     check_writable(target)
     if not advanced:
         copy_(target, expand(_without_leading_ones(new, target._array.ndim), target._array.shape))
         return
-    write(target, _scatter_many(target, advanced, new))
+    write(target, scatter_many(target, advanced, new))
 
 
 def _assigned(x: Tensor, value: Any) -> Tensor:
@@ -131,7 +139,7 @@ def _item(item: Any) -> Item:
 def _index_tensor(item: Tensor) -> Item:
     """An index tensor: of int32 or int64, or bool (of uint8 too, PyTorch's former masks); an int for one of no dims."""
     kind = item._array.dtype
-    if not item._array.ndim and kind.kind in "iu" and state.recorder is None:
+    if not item._array.ndim and kind.kind in "iu" and not state.now.watchers:
         return int(item._array)
     if kind.name not in ("int64", "int32", "uint8", "bool"):
         raise IndexError("tensors used as indices must be long, int, byte or bool tensors")
@@ -144,8 +152,12 @@ def _dims_used(item: Item) -> int:
     return item._array.ndim if isinstance(item, TensorBase) and item._array.dtype.kind == "b" else 1
 
 
-def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[Any, ...] | None, dict[int, Tensor]]:
+def split_index(x: Tensor, index: Any) -> tuple[tuple[Any, ...] | None, dict[int, Tensor]]:
     """The basic part of an index (None if it is all of `x`), and the index tensors by the dim of its result."""
+    return _split_items(_items(index, x._array.ndim), x._array.shape)
+
+
+def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[Any, ...] | None, dict[int, Tensor]]:
     basic: list[Any] = []
     advanced: dict[int, Tensor] = {}
     dim = out_dim = 0
@@ -155,6 +167,7 @@ def _split_items(items: Sequence[Item], shape: tuple[int, ...]) -> tuple[tuple[A
             out_dim += 1
         elif isinstance(item, TensorBase) and item._array.dtype.kind == "b" and not item._array.ndim:
             # all of x or nothing, along a new dim
+            reads_value(_MASK, item)
             advanced[out_dim] = nonzero(item, as_tuple=True)[0]  # type: ignore[arg-type]
             basic.append(None)
             out_dim += 1
@@ -189,6 +202,8 @@ def _in_range(i: int, n: int, dim: int) -> int:
 
 def _basic(x: Tensor, index: tuple[Any, ...]) -> Tensor:
     out = apply(shaping.slice_, (x,), {"index": index})
+    if None in index:
+        restrided(out, index_strides(x._array, index))
     if out._node is not None:  # the name of what PyTorch, which goes item by item, does last
         kind = type([item for item in index if item != slice(None)][-1])
         return renamed({int: "SelectBackward0", type(None): "UnsqueezeBackward0"}.get(kind, "SliceBackward0"), out)
@@ -204,14 +219,15 @@ def _as_positions(item: Tensor, shape: tuple[int, ...], dim: int) -> list[Tensor
                     f"The shape of the mask {list(item._array.shape)} at index {i} does not match the shape of the "
                     f"indexed tensor {list(shape)} at index {dim + i}"
                 )
+        reads_value(_MASK, item)
         return list(nonzero(item, as_tuple=True))
     n = shape[dim]
-    array = item._array
+    array = values_of(item)
     if array.size and not (-n <= array.min() and array.max() < n):
         bad = int(array[(array < -n) | (array >= n)][0])
         raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
     item = cast_to(item, dtypes.int64)
-    if array.size and array.min() >= 0 and state.recorder is None:
+    if array.size and array.min() >= 0 and not state.now.watchers:
         return [item]
     return [apply(arithmetic.where, (apply(comparison.lt, (item, 0)), item + n, item))]
 
@@ -247,12 +263,13 @@ def _gather_many(x: Tensor, advanced: dict[int, Tensor]) -> Tensor:
     return apply(p.take, (flat, position), {"axis": axis})
 
 
-def _scatter_many(x: Tensor, advanced: dict[int, Tensor], new: Tensor) -> Tensor:
-    """`x` with `new` at the positions, as a new tensor."""
+def scatter_many(x: Tensor, advanced: dict[int, Tensor], new: Tensor, *, accumulate: bool = False) -> Tensor:
+    """`x` with `new` at the positions (or added there), as a new tensor."""
     flat, position, axis, order = _merge(x, advanced)
     shape = (*flat._array.shape[:axis], *position._array.shape, *flat._array.shape[axis + 1 :])
     new = _without_leading_ones(new, len(shape))
-    out = apply(p.put, (flat, expand(cast_to(new, dtype_of(x)), _trimmed(new, shape)), position), {"axis": axis})
+    wide = expand(cast_to(new, dtype_of(x)), _trimmed(new, shape))
+    out = (add_at if accumulate else put_at)(flat, wide, position, axis)
     if len(advanced) == 1:
         return out
     moved = reshape(out, [x._array.shape[dim] for dim in order])
@@ -274,12 +291,29 @@ def _trimmed(value: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def copy_(x: Tensor, source: Any) -> Tensor:
+def put_at(x: Tensor, new: Tensor, positions: Tensor, axis: int = 0) -> Tensor:
+    """`x` with `new` (broadcast) at the positions of one axis."""
+    shape = (*x._array.shape[:axis], *positions._array.shape, *x._array.shape[axis + 1 :])
+    return apply(p.put, (x, expand(new, shape), positions), {"axis": axis})
+
+
+def add_at(x: Tensor, new: Tensor, positions: Tensor, axis: int = 0) -> Tensor:
+    """`x` with `new` added at the positions of one axis; of bools, whether either holds."""
+    params = {"axis": axis, "size": x._array.shape[axis]}
+    if x._array.dtype.kind != "b":
+        return apply(arithmetic.add, (x, apply(p.take_add, (new, positions), params)))
+    counted = apply(p.take_add, (cast_to(new, dtypes.int64), positions), params)
+    return cast_to(apply(arithmetic.add, (cast_to(x, dtypes.int64), counted)), dtypes.bool_)
+
+
+def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:  # noqa: ARG001  (memory is the host's)
     """Overwrite `x` with `source`, broadcast and cast to its dtype. Returns `x`."""
+    if not isinstance(source, TensorBase | int | float | complex):
+        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(source).__name__}")
     check_writable(x)
     new = _assigned(x, source)
     out = expand(cast_to(new, dtype_of(x)), _copy_shape(x, new))
-    return write(x, renamed("CopyBackwards", clone(out)))
+    return write(x, renamed("CopyBackwards", unmoved(clone(out), x)))
 
 
 def _copy_shape(x: Tensor, new: Tensor) -> tuple[int, ...]:
@@ -298,21 +332,25 @@ def fill_(x: Tensor, value: Any) -> Tensor:
             raise TapegradError(
                 f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
             )
-        return renamed("FillBackward3", copy_(x, value)) if x._base is None else copy_(x, value)
-    name = "ZeroBackward0" if value == 0 else "FillBackward0"
+        new = expand(cast_to(value, dtype_of(x)), x._array.shape)  # type: ignore[arg-type]
+        return write(x, renamed("FillBackward3", unmoved(clone(new), x)))
+    return _fill(x, "FillBackward2", value)
+
+
+def _fill(x: Tensor, name: str, value: Any) -> Tensor:
     literal = _assigned(x, value)._array.astype(x._array.dtype).item()
     return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
 
 
 def zero_(x: Tensor) -> Tensor:
     """Overwrite `x` with zeros. Returns `x`."""
-    return fill_(x, 0)
+    check_writable(x)
+    return _fill(x, "ZeroBackward0", 0)
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The positions of the non-zero elements: an (n, ndim) int64 tensor, or one tensor per dim."""
-    if state.recorder is not None:
-        state.recorder.reads_value("an index by a bool tensor (nonzero)")
+    reads_value("nonzero()", input)
     found = np.nonzero(np.atleast_1d(require_tensor("nonzero", input)._array))
     columns = [_fresh(column.astype(np.int64)) for column in found]
     if as_tuple:
@@ -338,8 +376,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not input._array.ndim:
         return reshape(gather(reshape(input, 1), 0, reshape(index, 1)), ())
     n, positions = input._array.shape[axis], index._array
-    if positions.size and not (positions.min() >= 0 and positions.max() < n):
-        bad = int(positions[(positions < 0) | (positions >= n)][0])
+    every = values_of(index)
+    if every.size and not (every.min() >= 0 and every.max() < n):
+        bad = int(every[(every < 0) | (every >= n)][0])
         raise TapegradError(f"index {bad} is out of bounds for dimension {axis} with size {n}")
     cut = []
     for i, (have, want) in enumerate(zip(input._array.shape, positions.shape, strict=True)):
@@ -364,7 +403,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise TapegradError("index_select(): Expected dtype int32 or int64 for index")
     if not input._array.ndim:
         return reshape(index_select(reshape(input, 1), 0, index), ())
-    if positions.size and not (positions.min() >= 0 and positions.max() < input._array.shape[axis]):
+    every = values_of(index)
+    if every.size and not (every.min() >= 0 and every.max() < input._array.shape[axis]):
         raise IndexError("index out of range in self")
     found = apply(p.take, (input, cast_to(reshape(index, -1), dtypes.int64)), {"axis": axis})
     return renamed("IndexSelectBackward0", found)
@@ -386,7 +426,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{value._array.ndim} dimension(s)."
         )
-    new = cast_to(_assigned(input, value), dtype_of(require_tensor("masked_fill", input)))
+    d = dtype_of(require_tensor("masked_fill", input))
+    new = _assigned(input, value)
+    if new._array.dtype.kind == "c" and not d.is_complex:
+        if d is not dtypes.bool_ and values_of(new).imag.any():
+            raise overflow(d)
+        new = apply(arithmetic.real, (new,))
+    new = cast_to(new, d)
     return renamed(f"MaskedFillBackward{int(is_tensor)}", where(mask, new, input))
 
 
@@ -398,5 +444,6 @@ def _require_mask(message: str, mask: Tensor) -> None:
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements of `input` where the bool `mask` holds, in one dim."""
     _require_mask("masked_select: expected BoolTensor for mask", mask)
+    reads_value("masked_select()", mask)
     shape = broadcast_shapes([require_tensor("masked_select", input)._array.shape, mask._array.shape])
     return renamed("MaskedSelectBackward0", getitem(expand(input, shape), expand(mask, shape)))

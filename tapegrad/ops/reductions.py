@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "ValuesIndices", "all", "amax", "amin", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp",
+    "ValuesIndices", "all", "amax", "amin", "any", "argmax", "argmin", "cumprod", "cumsum", "log_softmax", "logsumexp",
     "max", "mean", "min", "prod", "softmax", "std", "sum", "var",
 ]  # fmt: skip
 
@@ -266,6 +266,25 @@ def cumsum(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
     if dtype is not None:
         require_dtype("cumsum", dtypes.to_dtype(dtype), dtypes.INTEGRAL)
     return _along("cumsum", p.cumsum, input, dim, dtype)
+
+
+@spelled
+def cumprod(input: Tensor, dim: int, *, dtype: Any = None) -> Tensor:
+    """Running products along `dim`; of ints and bools as int64. Multiplied in pairs, as `prod`."""
+    if require_tensor("cumprod", input)._array.dtype.kind in "biu" and dtype is None:
+        dtype = dtypes.int64
+    if dtype is not None:
+        require_dtype("cumprod_out_cpu", dtypes.to_dtype(dtype), dtypes.INTEGRAL)
+    input = _cast_first(input, dtype)
+    axis = normalise_dim("cumprod", dim, input._array.ndim)
+    x = input if input._array.ndim else reshape(input, 1)
+    n, step = x._array.shape[axis], 1
+    while step < n:  # each holds the product of the `step` up to it
+        tail = narrow(x, axis, step, n - step) * narrow(x, axis, 0, n - step)
+        x = cat([narrow(x, axis, 0, step), tail], axis)
+        step *= 2
+    out = reshape(x, input._array.shape) if x is not input else input.clone()
+    return renamed("CumprodBackward0", out)
 
 
 @spelled

@@ -8,20 +8,44 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
-from ..dtypes import BOOL, COMPLEX, dtype
-from ..errors import DtypeError
+import numpy as np
+
+from ..dtypes import BOOL, COMPLEX, FLOATING, dtype
+from ..errors import DtypeError, TapegradError
 from ..tape import TensorBase, state
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
-__all__ = ["both_tensors", "is_bool", "reads_value", "require_dtype", "sizes", "spelled"]
+__all__ = [
+    "both_tensors", "cpp_name", "is_bool", "made_like", "overflow", "reads_value", "require_dtype", "sizes", "spelled",
+    "stands_for_more", "text_of", "unspelled", "values_of",
+]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # NumPy's names, which PyTorch accepts as well
 _NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+_NUMPY_NAMES["from"] = "from_"  # PyTorch's own, which Python keeps for itself
+
+
+_CPP_NAMES = {
+    "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int",
+    "int64": "long int", "float16": "c10::Half", "bfloat16": "c10::BFloat16", "float32": "float",
+    "float64": "double", "complex64": "c10::complex<float>", "complex128": "c10::complex<double>",
+}  # fmt: skip
+
+
+def cpp_name(d: dtype) -> str:
+    """What some of PyTorch's errors call a dtype: its type in C++."""
+    return _CPP_NAMES[d.name]
+
+
+def overflow(d: dtype) -> TapegradError:
+    """The error for a number that a dtype cannot hold."""
+    name = _CPP_NAMES[d.name] if d.category >= FLOATING or d.name == "int32" else f"{d.name}_t"
+    return TapegradError(f"value cannot be converted to type {name} without overflow")
 
 
 def require_dtype(op: str, d: dtype, lowest: int = BOOL, highest: int = COMPLEX) -> None:
@@ -55,10 +79,40 @@ def both_tensors(op: str, a: Any, b: Any) -> tuple[Tensor, Tensor]:
     return a, b
 
 
-def reads_value(what: str) -> None:
-    """A value goes into Python: tell the recorder, which may have to refuse."""
-    if state.recorder is not None:
-        state.recorder.reads_value(what)
+def reads_value(what: str, t: TensorBase | None = None) -> None:
+    """The value of `t` goes into Python: tell who watches, and may have to refuse."""
+    if state.now.watchers:
+        state.now.tell("reads_value", what, t)
+
+
+def values_of(t: TensorBase) -> np.ndarray[Any, Any]:
+    """All the values that `t` has: where it stands for one example of a batch, those of every example."""
+    for watcher in reversed(state.now.watchers):
+        whole = watcher.whole(t)
+        t = t if whole is None else whole
+    return t._array
+
+
+def stands_for_more(t: TensorBase) -> bool:
+    """Whether `t` stands for one example of a batch."""
+    return any(watcher.whole(t) is not None for watcher in state.now.watchers)
+
+
+def text_of(t: TensorBase) -> str | None:
+    """What `t` prints as, where it stands for more than itself."""
+    now = state.now
+    for watcher in reversed(now.watchers):
+        text: str | None = now.outside(watcher, watcher.text, t)
+        if text is not None:
+            return text
+    return None
+
+
+def made_like(out: Tensor, source: TensorBase) -> Tensor:
+    """`out`, made from Python values to be like `source`: told to those who watch."""
+    if state.now.watchers:
+        state.now.tell("like", out, source)
+    return out
 
 
 def spelled(function: Callable[P, R]) -> Callable[P, R]:
@@ -76,4 +130,13 @@ def spelled(function: Callable[P, R]) -> Callable[P, R]:
             args = (*[kwargs.pop(name) for name in before if name in kwargs], *args, kwargs.pop(starred))
         return function(*args, **kwargs)
 
+    _UNSPELLED[call] = function
     return call
+
+
+_UNSPELLED: dict[Callable[..., Any], Callable[..., Any]] = {}
+
+
+def unspelled(function: Callable[P, R]) -> Callable[P, R]:
+    """The function that `spelled` made `function` of; itself if it is none of those."""
+    return _UNSPELLED.get(function, function)

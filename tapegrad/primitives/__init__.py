@@ -1,5 +1,8 @@
 """Primitives: NumPy forward and VJP rule, by family."""
 
-from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure
+from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure, views
 
-__all__ = ["analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure"]
+__all__ = [
+    "analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure",
+    "views",
+]  # fmt: skip

@@ -13,7 +13,7 @@ from .precision import widened
 
 __all__ = [
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cos", "cosh", "erf", "exp", "exp2", "expm1", "gelu",
-    "log", "log1p", "log2", "log10", "rsqrt", "sigmoid", "sin", "sinh", "softplus", "sqrt", "tan", "tanh",
+    "hypot", "log", "log1p", "log2", "log10", "rsqrt", "sigmoid", "sin", "sinh", "softplus", "sqrt", "tan", "tanh",
 ]  # fmt: skip
 
 _LN2 = math.log(2.0)
@@ -50,6 +50,15 @@ atan2 = Primitive(
     a=lambda g, a, b: where((a == 0) & (b == 0), 0.0, g * b / (a * a + b * b)),
     b=lambda g, a, b: where((a == 0) & (b == 0), 0.0, -g * a / (a * a + b * b)),
 )
+
+hypot = Primitive(
+    "hypot",
+    np.hypot,
+    elementwise=True,
+    a=lambda g, a, out: g * (a / out),
+    b=lambda g, b, out: g * (b / out),
+)
+"""`sqrt(a * a + b * b)` without overflow on the way; its derivative at the origin is nan."""
 
 sinh = Primitive("sinh", np.sinh, elementwise=True, a=lambda g, a: g * cosh(a).conjugate())
 cosh = Primitive("cosh", np.cosh, elementwise=True, a=lambda g, a: g * sinh(a).conjugate())

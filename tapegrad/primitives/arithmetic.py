@@ -16,8 +16,8 @@ from ..tape import Primitive
 from .structure import cast
 
 __all__ = [
-    "abs_", "add", "ceil", "clip", "conj", "div", "floor", "floor_divide", "imag", "maximum", "minimum", "mul", "neg",
-    "pow_", "pow_scalar", "real", "reciprocal", "relu", "remainder", "round_", "sign", "sub", "trunc", "where",
+    "abs_", "add", "ceil", "clip", "conj", "div", "floor", "floor_divide", "fmod", "imag", "maximum", "minimum", "mul",
+    "neg", "pow_", "pow_scalar", "real", "reciprocal", "relu", "remainder", "round_", "sign", "sub", "trunc", "where",
 ]  # fmt: skip
 
 # `x.conjugate()` is spelled out in rules since arrays, tensors and Python scalars all have it.
@@ -110,6 +110,9 @@ remainder = Primitive(
 floor_divide = Primitive("floor_divide", np.floor_divide, elementwise=True, a=None, b=None)
 """The exact quotient rounded down (the rounded quotient `a / b` may be off by one); `a / b` where `b` is 0."""
 
+fmod = Primitive("fmod", np.fmod, elementwise=True, a=lambda g: g, b=lambda g, a, b: -g * trunc(a / b))
+"""`a - trunc(a / b) * b`: the sign of `a`, as C's `fmod`."""
+
 abs_ = Primitive("abs", np.abs, elementwise=True, a=lambda g, a: g * sign(a))
 
 
@@ -175,5 +178,39 @@ relu = Primitive(
 )
 
 conj = Primitive("conj", np.conjugate, elementwise=True, a=lambda g: g.conjugate())
-real = Primitive("real", lambda a: np.real(a).copy(), a=lambda g, in_dtype: cast(g, dtype=in_dtype))
-imag = Primitive("imag", lambda a: np.imag(a).copy(), a=lambda g, in_dtype: cast(g, dtype=in_dtype) * 1j)
+
+
+def _with_part(base: Any, new: Any, part: int) -> Any:
+    """The complex `base` with `new` for its real (0) or imaginary (1) part."""
+    from .shaping import slice_scatter
+    from .views import view_as_complex, view_as_real
+
+    index = (slice(None),) * len(base.shape) + (part,)
+    return view_as_complex(slice_scatter(view_as_real(base), new, index=index))
+
+
+def _imaginary(g: Any) -> Any:
+    """`g` as the imaginary part of numbers whose real part is 0; a product with 1j would make that -0, or nan."""
+    from .shaping import unslice
+    from .views import view_as_complex
+
+    shape = tuple(g.shape)
+    return view_as_complex(unslice(g, shape=(*shape, 2), index=(slice(None),) * len(shape) + (1,)))
+
+
+real = Primitive(
+    "real",
+    lambda a: a.real,
+    node_name="SelectBackward0",
+    view=True,
+    write=lambda base, new: _with_part(base, new, 0),
+    a=lambda g, in_dtype: cast(g, dtype=in_dtype),
+)
+imag = Primitive(
+    "imag",
+    lambda a: a.imag,
+    node_name="SelectBackward0",
+    view=True,
+    write=lambda base, new: _with_part(base, new, 1),
+    a=lambda g: _imaginary(g),
+)

@@ -8,7 +8,7 @@ from ..tape import Primitive
 
 __all__ = [
     "bitwise_and", "bitwise_not", "bitwise_or", "bitwise_xor", "eq", "ge", "gt", "isfinite", "isinf", "isnan", "le",
-    "lt", "ne",
+    "lt", "ne", "signbit",
 ]  # fmt: skip
 
 eq = Primitive("eq", np.equal, elementwise=True, a=None, b=None)
@@ -26,3 +26,4 @@ bitwise_not = Primitive("bitwise_not", np.bitwise_not, elementwise=True, a=None)
 isnan = Primitive("isnan", np.isnan, elementwise=True, a=None)
 isinf = Primitive("isinf", np.isinf, elementwise=True, a=None)
 isfinite = Primitive("isfinite", np.isfinite, elementwise=True, a=None)
+signbit = Primitive("signbit", np.signbit, elementwise=True, a=None)

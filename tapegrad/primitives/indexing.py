@@ -9,7 +9,7 @@ import numpy as np
 from ..tape import Primitive
 from .shaping import zeros_like
 
-__all__ = ["gather", "put", "scatter_add", "take", "take_add"]
+__all__ = ["argsort", "gather", "put", "scatter_add", "take", "take_add"]
 
 
 def _take_add(g: Any, index: Any, *, axis: int, size: int) -> Any:
@@ -83,3 +83,6 @@ scatter_add = Primitive(
     index=None,
 )
 """Zeros with `g` added along one axis where `index` says: the adjoint of `gather`."""
+
+argsort = Primitive("argsort", lambda a, *, axis: np.argsort(a, axis=axis, kind="stable"), a=None)
+"""The positions along one axis that would put it in order; equal elements keep theirs."""

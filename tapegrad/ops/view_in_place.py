@@ -1,0 +1,84 @@
+"""In-place view operations: a tensor takes on another look at its memory, and keeps its identity."""
+
+from __future__ import annotations
+
+from sys import getrefcount
+from typing import TYPE_CHECKING, Any
+
+from ..errors import UnsupportedError
+from ..storage import UNCOUNTED
+from ..tape import check_writable, renamed, state, storage_of
+from . import reshaping, views
+from .common import Dims, require_tensor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..tensor import Tensor
+
+__all__ = [
+    "as_strided_", "squeeze_", "swapaxes_", "swapdims_", "t_", "transpose_", "unsqueeze_",
+]  # fmt: skip
+
+
+def _become(name: str, x: Tensor, view: Callable[..., Tensor], *args: Any) -> Tensor:
+    """`x` with the shape, strides and history of a view of it. Its memory stays, and the write is counted.
+
+    A tensor that others look at as their base cannot change, for they are described as seen from it.
+    """
+    check_writable(require_tensor(name, x))
+    _require_followed(name, x)
+    storage = storage_of(x)
+    out = renamed(name, view(x, *args))
+    if storage.version != UNCOUNTED:
+        storage.version += 1
+    if x._view is not None and out._view is not None:
+        x._view.chain = out._view.chain
+    x._array = out._array
+    if out._node is not None:
+        x._node, x._index = out._node, out._index
+    else:
+        x._accumulator = None  # of a leaf, under `no_grad`: gradients have the new shape
+    return x
+
+
+def _require_followed(name: str, x: Tensor) -> None:
+    """Raise UnsupportedError where others may look at `x` and would not follow: a recorder, or views of it."""
+    recorder = state.recorder
+    if recorder is not None:
+        raise recorder.unsupported(f"{name}(), which changes a tensor's shape in place")
+    alone = x._storage is None or getrefcount(x._storage) == 2
+    if not alone and (x._view is None or x._view.base is None):
+        raise UnsupportedError(
+            f"{name}(): others look at this tensor's memory from where it stands (views, detached tensors, saved "
+            f"values): use {name.rstrip('_')}() and go on with its result"
+        )
+
+
+def t_(input: Tensor) -> Tensor:
+    """`t`, in place."""
+    return _become("TBackward1", input, reshaping.t)
+
+
+def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """`transpose`, in place."""
+    return _become("TransposeBackward1", input, reshaping.transpose, dim0, dim1)
+
+
+swapaxes_ = swapdims_ = transpose_
+
+
+def unsqueeze_(input: Tensor, dim: int) -> Tensor:
+    """`unsqueeze`, in place."""
+    return _become("UnsqueezeBackward1", input, reshaping.unsqueeze, dim)
+
+
+def squeeze_(input: Tensor, dim: Dims = None) -> Tensor:
+    """`squeeze`, in place."""
+    number = 3 if dim is None else 4 if isinstance(dim, int) else 5
+    return _become(f"SqueezeBackward{number}", input, reshaping.squeeze, dim)
+
+
+def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """`as_strided`, in place."""
+    return _become("AsStridedBackward1", input, views.as_strided, size, stride, storage_offset)
