@@ -66,7 +66,7 @@ def test_sources_are_found() -> None:
 
 
 def test_import_tapegrad_loads_neither_jax_nor_scipy() -> None:
-    heavy = {"jax", "jaxlib", "scipy", "hypothesis", "sklearn", "torch"}
+    heavy = {"jax", "jaxlib", "safetensors", "scipy", "hypothesis", "sklearn", "torch"}
     assert python(f"import sys, tapegrad; print(sorted({heavy} & set(sys.modules)))") == "[]"
 
 

@@ -22,6 +22,7 @@ from tapegrad.tape import PRIMITIVES, Primitive
 
 FAMILIES = (
     "analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure",
+    "views",
 )  # fmt: skip
 ALL = {"axes": (0,), "keepdims": False}
 

@@ -86,7 +86,7 @@ RULES = [
             "np.conjugate, elementwise=True, a=lambda g: g",
             "conj",
         ),
-        ("cast(g, dtype=in_dtype) * 1j", "cast(g, dtype=in_dtype) * -1j", "imag"),
+        ("index=(slice(None),) * len(shape) + (1,)", "index=(slice(None),) * len(shape) + (0,)", "imag"),
         (
             '"floor", np.floor, elementwise=True, a=lambda g: _zero(g)',
             '"floor", np.floor, elementwise=True, a=lambda g: g',
@@ -154,6 +154,26 @@ RULES = [
         ("a = a.real", "a = a.imag", "cast"),
         ("a=lambda g, in_dtype: cast(g, dtype=in_dtype)", "a=lambda g: g", "cast"),
         ("old=lambda g: g, new=None", "old=None, new=lambda g: g", "rebind"),
+    ),
+    *_of(
+        "tapegrad/primitives/views.py",
+        (
+            "np.add.at(out.reshape(-1), positions(g.shape, strides, offset), g)",
+            "out.reshape(-1)[positions(g.shape, strides, offset)] = g",
+            "as_strided_add",
+        ),
+        ("else -offset * steps[axis1]", "else offset * steps[axis2]", "diagonal"),
+        (
+            "step * steps[axis], *steps[axis + 1 :], steps[axis])",
+            "steps[axis], *steps[axis + 1 :], steps[axis])",
+            "unfold",
+        ),
+        (
+            "g, zeros_like(_read(g, in_shapes, strides, offset))",
+            "g, _read(g, in_shapes, strides, offset)",
+            "as_strided_scatter",
+        ),
+        ("a=lambda g: view_as_real(g)", "a=lambda g: view_as_real(g.conjugate())", "view_as_complex"),
     ),
 ]
 """In forwards and VJP rules."""
@@ -316,6 +336,14 @@ LOWERING = [
         ("a = lax.real(a)", "a = lax.imag(a)", "cast"),
         ("_rebind(*primals), tangents[0]", "_rebind(*primals), tangents[1]", "rebind"),
         ("p.stop_gradient: lax.stop_gradient", "p.stop_gradient: lambda a: a", "kinks"),
+    ),
+    *_of(
+        "compile/rules/views.py",
+        ("lax.add(starts, lax.broadcasted_iota(np.int64, (count, size), 1))", "starts", "unfold"),
+        ("jnp.moveaxis(found, axis + 1, -1)", "jnp.moveaxis(found, axis, -1)", "unfold"),
+        ("lax.complex(a[..., 0], a[..., 1])", "lax.complex(a[..., 1], a[..., 0])", "view_as_complex"),
+        ("jnp.diagonal(a, offset, axis1, axis2)", "jnp.diagonal(a, -offset, axis1, axis2)", "diagonal"),
+        ("_put(_flat(base), new, where, axis=0)", "_flat(base)", "as_strided_scatter"),
     ),
     *_of(
         "compile/lower.py",

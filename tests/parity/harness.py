@@ -161,8 +161,7 @@ def _run(code: str, library: ModuleType) -> Any:
     body = ast.parse(code).body
     last = body.pop() if isinstance(body[-1], ast.Expr) else ast.Expr(ast.Constant(None))
     with warnings.catch_warnings():
-        if library is pytorch:
-            warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # a case that is about warnings catches them itself
         try:
             exec(compile(ast.Module(body, []), "<case>", "exec"), scope)
             value = eval(compile(ast.fix_missing_locations(ast.Expression(last.value)), "<case>", "eval"), scope)
@@ -220,6 +219,9 @@ def _compare(expected: Any, got: Any, notes: list[str], where: str) -> None:
     elif isinstance(expected, tuple) and isinstance(got, tuple) and len(expected) == len(got):
         for i, (a, b) in enumerate(zip(expected, got, strict=True)):
             _compare(a, b, notes, f"{where}[{i}]")
+    elif isinstance(expected, dict) and isinstance(got, dict) and expected.keys() == got.keys():
+        for key, a in expected.items():
+            _compare(a, got[key], notes, f"{where}[{key!r}]")
     elif isinstance(expected, float) and isinstance(got, float):
         if not (
             expected == got or (math.isnan(expected) and math.isnan(got)) or math.isclose(expected, got, rel_tol=1e-6)

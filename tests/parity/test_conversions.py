@@ -122,7 +122,7 @@ x = leaf(2); pull(x.to(torch.float32), x)
 x = leaf(2); pull(x.to(torch.complex128), x)
 x = leaf(2, dtype="float32"); pull(x.double() * t(2), x) ## unnamed
 x = leaf(2, dtype="complex128"); pull(x.real.float(), x) ## unnamed
-t(2).is_cuda, t(2).is_sparse, t(2).layout ## differs: attributes for later
+t(2).is_cuda, t(2).is_sparse, t(2).layout
 t(2).foo ## class
 t(2)._foo ## class
 x = t(2); x.foo = 3; x.foo

@@ -134,7 +134,7 @@ class Broadcast(torch.autograd.Function):
         return t(2, 3)
 x = leaf(3)
 Broadcast.apply(x).sum().backward()
-x.grad ## differs: a gradient has the shape of its argument; PyTorch sums one that broadcasts
+x.grad
 
 class Raises(torch.autograd.Function):
     @staticmethod
@@ -267,7 +267,7 @@ class InPlace(torch.autograd.Function):
 a = leaf(3)
 x = a * 1
 y = InPlace.apply(x)
-y is x, pull(x, a) ## unnamed | differs: mark_dirty is for later
+y is x, pull(x, a)
 
 class Saved(torch.autograd.Function):
     @staticmethod
@@ -364,7 +364,7 @@ class Twice(torch.autograd.Function):
     def backward(ctx, g):
         return g * 2
 x = leaf(3)
-pull(Twice.apply(x), x) ## unnamed | differs: once_differentiable is for later
+pull(Twice.apply(x), x)
 
 class Inner(torch.autograd.Function):
     @staticmethod

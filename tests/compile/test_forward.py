@@ -1,0 +1,220 @@
+"""Forward mode, primitive by primitive, over generated calls: tangents against JAX's, against numeric differentiation,
+and against the VJP rules, whose adjoint they must be. Then whole transforms, compiled."""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tapegrad as tg
+from tapegrad.autograd import forward_ad as fw
+from tapegrad.compile.rules import RULES
+from tapegrad.compile.strategies import SAMPLES, arrays
+from tapegrad.compile.strategies.arrays import is_inexact
+from tapegrad.compile.strategies.domains import FINE
+from tapegrad.func import grad, grad_and_value, hessian, jacfwd, jacrev, jvp, linearize, vjp, vmap
+
+from .oracles import tensor
+from .test_primitives import spanning
+
+THOROUGH = settings().max_examples > 100
+LAYOUTS = 6
+"""How many layouts per primitive a quick run tries."""
+EXAMPLES = 3
+
+
+def cases(double):
+    for prim, sample in SAMPLES.items():
+        if sample.run is not None or not prim.differentiable or prim not in RULES:
+            continue
+        chosen = sample.double if double else sample
+        layouts = chosen.layouts if THOROUGH else spanning(chosen)[:LAYOUTS]
+        for number, layout in enumerate(layouts):
+            yield pytest.param(chosen.narrowed([layout]), id=f"{prim.name}-{number}")
+
+
+@st.composite
+def pushes(draw, sample):
+    """A call, tangents of its differentiable operands (some have none) and a cotangent of its result."""
+    call = draw(sample.calls())
+    out = call(*call.operands)
+    like = [call.operands[i] for i in call.differentiable]
+    tangents = [draw(arrays(x.dtype, x.shape, FINE)) for x in like]
+    missing = draw(st.sets(st.integers(0, max(len(like) - 1, 0)), max_size=max(len(like) - 1, 0)))
+    return call, [None if i in missing else t for i, t in enumerate(tangents)], draw(arrays(out.dtype, out.shape, FINE))
+
+
+def pushed(call, tangents):
+    """The tangent of the result, and whether a copy made in place of it would have changed an operand's."""
+    given = dict(zip(call.differentiable, tangents, strict=True))
+    with fw.dual_level():
+        operands = [
+            fw.make_dual(tensor(o), tg.from_numpy(given[i])) if given.get(i) is not None else tensor(o)
+            for i, o in enumerate(call.operands)
+        ]
+        out = fw.unpack_dual(call(*operands))
+    return out.primal.numpy(), None if out.tangent is None else out.tangent.numpy()
+
+
+def by_jax(call, tangents):
+    """The tangent by JAX's own rules for the lowered primitive."""
+    given = dict(zip(call.differentiable, tangents, strict=True))
+
+    def function(*primals):
+        found = dict(zip(call.differentiable, primals, strict=True))
+        operands = [found.get(i, jnp.asarray(o) if isinstance(o, np.ndarray) else o) for i, o in enumerate(call.operands)]
+        return RULES[call.prim](*operands, **call.params)
+
+    primals = [jnp.asarray(call.operands[i]) for i in call.differentiable]
+    zeros = [jnp.zeros_like(p) if given[i] is None else jnp.asarray(given[i]) for i, p in zip(given, primals, strict=True)]
+    return np.asarray(jax.jvp(function, primals, zeros)[1])
+
+
+def by_differences(call, tangents):
+    """The slope along the tangents, and a bound of its error."""
+    primals = [call.operands[i] for i in call.differentiable]
+
+    def along(h):
+        moved = [p if t is None else p + h * t for p, t in zip(primals, tangents, strict=True)]
+        return np.asarray(call.at(moved)(*call.at(moved).operands))
+
+    step = 2.0**-13
+    wide, narrow = ((along(h) - along(-h)) / (2 * h) for h in (step, step / 2))
+    size = 1 + max([0.0, *(float(np.max(np.abs(x))) for x in (*primals, along(0.0)) if x.size)])
+    return (4 * narrow - wide) / 3, np.abs(wide - narrow) + 64 * np.finfo(np.float64).eps * size / step
+
+
+def inner(a, b):
+    """The inner product for which a VJP rule is the adjoint."""
+    return float(np.sum((np.conj(a) * b).real))
+
+
+@pytest.mark.parametrize("sample", list(cases(double=True)))
+def test_the_tangent_is_the_jacobian_times_the_tangents(sample):
+    @settings(max_examples=settings().max_examples if THOROUGH else EXAMPLES)
+    @given(push=pushes(sample))
+    def agrees(push):
+        call, tangents, g = push
+        if not call.differentiable:
+            return
+        value, tangent = pushed(call, tangents)
+        if not is_inexact(value.dtype):
+            assert tangent is None
+            return
+        with jax.enable_x64(True):
+            expected = by_jax(call, tangents)
+        if tangent is None:
+            np.testing.assert_array_equal(expected, np.zeros_like(expected))
+            return
+        assert (tangent.dtype, tangent.shape) == (value.dtype, value.shape)
+        size = 1 + np.max(np.abs(expected), initial=0, where=np.isfinite(expected))
+        np.testing.assert_allclose(tangent, expected, rtol=1e-10, atol=1e-11 * size)
+        check_adjoint(call, tangents, tangent, g)
+        if sample.numeric:
+            with np.errstate(all="ignore"):
+                slope, bound = by_differences(call, tangents)
+            assert np.all(np.abs(slope - tangent) <= bound), (tangent, slope, bound)
+
+    agrees()
+
+
+def check_adjoint(call, tangents, tangent, g):
+    """`<g, J t> = <J^T g, t>`."""
+    operands = [tensor(o, i in call.differentiable) for i, o in enumerate(call.operands)]
+    inputs = [operands[i] for i in call.differentiable]
+    grads = tg.autograd.grad(call(*operands), inputs, tensor(g))
+    pairs = [(x.numpy(), t) for x, t in zip(grads, tangents, strict=True) if t is not None]
+    right = sum(inner(x, t) for x, t in pairs)
+    terms = sum(float(np.sum(np.abs(x) * np.abs(t))) for x, t in pairs) + float(np.sum(np.abs(g) * np.abs(tangent)))
+    assert abs(inner(g, tangent) - right) <= 1e-12 * (1 + terms)
+
+
+@pytest.mark.parametrize("sample", list(cases(double=False)))
+def test_the_tangent_has_the_dtype_and_shape_of_the_result_and_memory_of_its_own(sample):
+    @settings(max_examples=EXAMPLES)
+    @given(push=pushes(sample))
+    def agrees(push):
+        call, tangents, _ = push
+        if not call.differentiable:
+            return
+        value, tangent = pushed(call, tangents)
+        if tangent is not None:
+            assert (tangent.dtype, tangent.shape) == (value.dtype, value.shape)
+            if not call.prim.view:
+                assert not any(t is not None and np.shares_memory(t, tangent) for t in tangents)
+
+    agrees()
+
+
+def test_a_wrong_rule_gives_a_wrong_tangent():
+    # the property above can fail: JAX knows nothing of the rules
+    prim = tg.primitives.analytic.sin
+    rules, plans = prim.rules, dict(prim.plans)
+    prim.rules = (lambda g, a: g * a,)
+    prim.plans.clear()
+    try:
+        call = next(layout for layout in SAMPLES[prim].double.layouts if layout.operands[0].shape == (3,))
+        assert call
+        x = tg.tensor([1.0, 2.0], dtype=tg.float64)
+        _, tangent = jvp(tg.sin, (x,), (x,))
+        assert not np.allclose(tangent.numpy(), np.cos(x.numpy()) * x.numpy())
+    finally:
+        prim.rules = rules
+        prim.plans.clear()
+        prim.plans.update(plans)
+
+
+# Transforms inside jit: the tape records what they compute, and the compiled program is checked against the eager run
+
+
+def _written(a):
+    b = a * 1
+    b.mul_(b)
+    b[0].mul_(b[1])
+    return (b.exp() * 1).mul_(a)
+
+
+TRANSFORMS = {
+    "grad": lambda f: grad(lambda a: f(a).sum()),
+    "grad of grad": lambda f: grad(lambda a: (grad(lambda b: f(b).sum())(a) * a).sum()),
+    "grad_and_value": lambda f: grad_and_value(lambda a: f(a).sum()),
+    "vjp": lambda f: lambda a: vjp(f, a)[1](a),
+    "jvp": lambda f: lambda a: jvp(f, (a,), (a,)),
+    "jvp of jvp": lambda f: lambda a: jvp(lambda b: jvp(f, (b,), (a,))[1], (a,), (a,)),
+    "jvp of grad": lambda f: lambda a: jvp(grad(lambda b: f(b).sum()), (a,), (a,)),
+    "grad of jvp": lambda f: grad(lambda a: jvp(f, (a,), (a,))[1].sum()),
+    "jacrev": jacrev,
+    "jacfwd": jacfwd,
+    "hessian": lambda f: hessian(lambda a: f(a).sum()),
+    "linearize": lambda f: lambda a: linearize(f, a)[1](a),
+    "vmap of grad": lambda f: lambda a: vmap(grad(lambda b: f(b).sum()))(tg.stack([a, a * 2])),
+    "vmap of jvp": lambda f: lambda a: vmap(lambda b: jvp(f, (b,), (a,)))(tg.stack([a, a * 2])),
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_compiled_agree_with_eager(name):
+    for f in (lambda a: a.sin() * a, _written):
+        transformed = TRANSFORMS[name](f)
+        x = tg.tensor([0.5, 1.0, -0.75], dtype=tg.float64)
+        expected, compiled = transformed(x), tg.jit(transformed)
+        for _ in range(2):  # the second one is compiled
+            found = compiled(x)
+            flat = [(found, expected)] if isinstance(found, tg.Tensor) else zip(found, expected, strict=True)
+            for got, wanted in flat:
+                assert not got.requires_grad
+                np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=1e-12, atol=1e-12)
+        assert len(compiled.specialisations) == 1
+
+
+def test_a_jitted_function_inside_a_transform_is_part_of_it():
+    cube = tg.jit(lambda a: a**3)
+    x = tg.tensor([1.0, 2.0, 3.0])
+    cube(x)
+    np.testing.assert_allclose(jvp(cube, (x,), (x,))[1].numpy(), [3.0, 24.0, 81.0])
+    with fw.dual_level():
+        assert fw.unpack_dual(cube(fw.make_dual(x, x))).tangent.tolist() == [3.0, 24.0, 81.0]
