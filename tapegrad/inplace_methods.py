@@ -17,6 +17,7 @@ from .ops import (
     scattering,
     shaping,
     triangular,
+    writing,
 )
 from .ops import special as s
 from .ops.common import cast_to, dtype_of, inplace, inplace_exact, unmoved
@@ -184,9 +185,9 @@ class InPlaceMethods(TensorBase):
 
     # By index and mask
 
-    copy_ = indexing.copy_
-    fill_ = indexing.fill_
-    zero_ = indexing.zero_
+    copy_ = writing.copy_
+    fill_ = writing.fill_
+    zero_ = writing.zero_
     masked_fill_ = _in_place(indexing.masked_fill)
     masked_scatter_ = inplace_only.masked_scatter_
     index_add_ = _exactly(scattering.index_add)

@@ -23,6 +23,7 @@ from ..tape import (
     apply_pair,
     apply_single,
     check_writable,
+    state,
     storage_of,
     write,
 )
@@ -215,7 +216,8 @@ def _copied(value: Any, copies: dict[int, TensorBase]) -> TensorBase:
 
 def unmoved(out: Tensor, x: TensorLike) -> Tensor:
     """`out`, whose derivative by `x` exists and is 0."""
-    return apply(where, (False, x, out)) if isinstance(x, TensorBase) and x._requires_grad else out
+    follows = isinstance(x, TensorBase) and x._requires_grad and state.grad_enabled
+    return apply(where, (False, x, out)) if follows else out
 
 
 def inplace_exact(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:

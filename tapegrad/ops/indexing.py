@@ -13,18 +13,19 @@ from ..errors import TapegradError
 from ..primitives import arithmetic, comparison, shaping
 from ..primitives import indexing as p
 from ..tape import TensorBase, apply, check_writable, renamed, state, write
-from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor, unmoved
-from .creation import check_range, clone, tensor
+from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
+from .creation import clone, tensor
 from .geometry import index_strides, restrided
 from .shaping import expand, permute, reshape
 from .support import overflow, reads_value, spelled, values_of
+from .writing import add_at, assigned, copy_, put_at
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "add_at", "copy_", "fill_", "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero",
-    "put_at", "scatter_many", "setitem", "split_index", "take", "zero_",
+    "gather", "getitem", "index_select", "masked_fill", "masked_select", "nonzero", "scatter_many", "setitem",
+    "split_index", "take",
 ]  # fmt: skip
 
 Item = Any
@@ -54,7 +55,7 @@ def _whole_view(x: Tensor) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """`x[index] = value`, broadcast and cast to the dtype of `x`. In place, by autograd's rules for that."""
-    new = _assigned(x, value)
+    new = assigned(x, value)
     is_mask = isinstance(index, TensorBase) and index._array.dtype.kind == "b" and index._array.shape == x._array.shape
     if is_mask and not new._array.ndim:
         check_writable(x)
@@ -68,21 +69,6 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         copy_(target, expand(_without_leading_ones(new, target._array.ndim), target._array.shape))
         return
     write(target, scatter_many(target, advanced, new))
-
-
-def _assigned(x: Tensor, value: Any) -> Tensor:
-    """What is written into `x`, as a tensor. Raises RuntimeError for a number that the dtype of `x` cannot hold."""
-    if isinstance(value, TensorBase):
-        return value  # type: ignore[return-value]
-    d = dtype_of(x)
-    if isinstance(value, complex) and value.imag and dtypes.BOOL < d.category < dtypes.COMPLEX:
-        raise TapegradError(f"value cannot be converted to type {d.name} without overflow")
-    if isinstance(value, int) and d.category == dtypes.INTEGRAL:
-        check_range(value, d)
-    if not isinstance(value, int | float | complex | np.ndarray | np.generic | Sequence) or isinstance(value, str):
-        raise TypeError(f"can't assign a {type(value).__name__} to a torch.{d.scalar_type}Tensor")
-    wide = {float: dtypes.float64, complex: dtypes.complex128}.get(type(value))  # rounded once, to the dtype of `x`
-    return tensor(value, dtype=wide)
 
 
 def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
@@ -291,63 +277,6 @@ def _trimmed(value: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape
 
 
-def put_at(x: Tensor, new: Tensor, positions: Tensor, axis: int = 0) -> Tensor:
-    """`x` with `new` (broadcast) at the positions of one axis."""
-    shape = (*x._array.shape[:axis], *positions._array.shape, *x._array.shape[axis + 1 :])
-    return apply(p.put, (x, expand(new, shape), positions), {"axis": axis})
-
-
-def add_at(x: Tensor, new: Tensor, positions: Tensor, axis: int = 0) -> Tensor:
-    """`x` with `new` added at the positions of one axis; of bools, whether either holds."""
-    params = {"axis": axis, "size": x._array.shape[axis]}
-    if x._array.dtype.kind != "b":
-        return apply(arithmetic.add, (x, apply(p.take_add, (new, positions), params)))
-    counted = apply(p.take_add, (cast_to(new, dtypes.int64), positions), params)
-    return cast_to(apply(arithmetic.add, (cast_to(x, dtypes.int64), counted)), dtypes.bool_)
-
-
-def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:  # noqa: ARG001  (memory is the host's)
-    """Overwrite `x` with `source`, broadcast and cast to its dtype. Returns `x`."""
-    if not isinstance(source, TensorBase | int | float | complex):
-        raise TypeError(f"copy_(): argument 'other' (position 1) must be Tensor, not {type(source).__name__}")
-    check_writable(x)
-    new = _assigned(x, source)
-    out = expand(cast_to(new, dtype_of(x)), _copy_shape(x, new))
-    return write(x, renamed("CopyBackwards", unmoved(clone(out), x)))
-
-
-def _copy_shape(x: Tensor, new: Tensor) -> tuple[int, ...]:
-    shape = x._array.shape
-    found = broadcast_shapes([shape, new._array.shape])
-    if found != shape:
-        raise TapegradError(f"output with shape {list(shape)} doesn't match the broadcast shape {list(found)}")
-    return shape
-
-
-def fill_(x: Tensor, value: Any) -> Tensor:
-    """Overwrite `x` with one number (or 0-d tensor). Returns `x`."""
-    check_writable(x)
-    if isinstance(value, TensorBase):
-        if value._array.ndim:
-            raise TapegradError(
-                f"fill_ only supports 0-dimension value tensor but got tensor with {value._array.ndim} dimensions."
-            )
-        new = expand(cast_to(value, dtype_of(x)), x._array.shape)  # type: ignore[arg-type]
-        return write(x, renamed("FillBackward3", unmoved(clone(new), x)))
-    return _fill(x, "FillBackward2", value)
-
-
-def _fill(x: Tensor, name: str, value: Any) -> Tensor:
-    literal = _assigned(x, value)._array.astype(x._array.dtype).item()
-    return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
-
-
-def zero_(x: Tensor) -> Tensor:
-    """Overwrite `x` with zeros. Returns `x`."""
-    check_writable(x)
-    return _fill(x, "ZeroBackward0", 0)
-
-
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     """The positions of the non-zero elements: an (n, ndim) int64 tensor, or one tensor per dim."""
     reads_value("nonzero()", input)
@@ -427,9 +356,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"{value._array.ndim} dimension(s)."
         )
     d = dtype_of(require_tensor("masked_fill", input))
-    new = _assigned(input, value)
-    if new._array.dtype.kind == "c" and not d.is_complex:
-        if d is not dtypes.bool_ and values_of(new).imag.any():
+    new = assigned(input, value)
+    if new._array.dtype.kind == "c" and dtypes.BOOL < d.category < dtypes.COMPLEX:
+        if values_of(new).imag.any():
             raise overflow(d)
         new = apply(arithmetic.real, (new,))
     new = cast_to(new, d)

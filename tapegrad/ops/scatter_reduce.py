@@ -22,10 +22,10 @@ from .common import cast_to, dtype_of, normalise_dim, require_tensor
 from .comparison import eq, gt, ne
 from .creation import full
 from .elementwise import clamp, div, maximum, minimum, mul, where
-from .indexing import add_at, put_at
 from .scattering import flat_positions, require_positions, slices_of
 from .shaping import cat, expand, narrow, reshape
 from .support import require_dtype, spelled
+from .writing import add_at, put_at
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

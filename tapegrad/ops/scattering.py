@@ -19,10 +19,11 @@ from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_
 from .comparison import lt
 from .creation import full, new_leaf
 from .elementwise import add, clamp, mul, remainder, where
-from .indexing import add_at, gather, put_at, scatter_many, split_index
+from .indexing import gather, scatter_many, split_index
 from .reductions import cumsum
 from .shaping import expand, reshape
 from .support import overflow, spelled, values_of
+from .writing import add_at, put_at
 
 if TYPE_CHECKING:
     from ..tensor import Tensor

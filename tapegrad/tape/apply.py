@@ -191,8 +191,8 @@ def move(t: TensorBase, array: np.ndarray[Any, Any]) -> None:
 
 def _same_owner(a: np.ndarray[Any, Any], b: np.ndarray[Any, Any]) -> bool:
     """Whether two arrays look at one piece of memory."""
-    owner_a = a if a.base is None else a.base
-    owner_b = b if b.base is None else b.base
+    owner_a = a.base if type(a.base) is _ndarray else a  # the base of memory that is not NumPy's is another object
+    owner_b = b.base if type(b.base) is _ndarray else b
     return owner_a is owner_b
 
 

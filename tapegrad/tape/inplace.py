@@ -17,6 +17,7 @@ from ..storage import UNCOUNTED
 from .apply import apply, renamed
 from .hooks import move_retained
 from .node import Node
+from .primitive import PRIMITIVES
 from .saved import Packed, plain_name
 from .state import state
 from .variable import Chain, Creation, TensorBase, View, chain_of, history, is_inference, storage_of, wrap, writable
@@ -32,22 +33,33 @@ def check_writable(t: TensorBase) -> None:
     if state.now.watchers:
         state.now.tell("will_write", t)
     history(t)
-    if (
-        t._array.size
-        and 0 in t._array.strides
-        and any(n > 1 and stride == 0 for n, stride in zip(t._array.shape, t._array.strides, strict=True))
-    ):
-        raise InPlaceError(
-            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
-            "Please clone() the tensor before performing the operation."
-        )
     if is_inference(t) and not state.now.inference:
         raise InPlaceError(
             "Inplace update to inference tensor outside InferenceMode is not allowed.You can make a clone to get a "
             "normal tensor before doing inplace update.See https://github.com/pytorch/rfcs/pull/17 for more details."
         )
-    if not state.grad_enabled:
-        return
+    if state.grad_enabled:
+        _check_tracked(t)
+    array = t._array
+    if not array.flags.c_contiguous and _overlapping(array):
+        raise InPlaceError(
+            "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
+            "Please clone() the tensor before performing the operation."
+        )
+
+
+def _overlapping(array: np.ndarray[Any, Any]) -> bool:
+    """Whether elements may share a place in memory: not where each stride steps over all smaller ones."""
+    reach = 0
+    for stride, n in sorted([(abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1]):
+        if stride <= reach or not stride:
+            return bool(array.size)
+        reach += stride * (n - 1)
+    return False
+
+
+def _check_tracked(t: TensorBase) -> None:
+    """The same, for what grad mode forbids."""
     view = t._view
     if view is None or view.base is None:
         if t._requires_grad and t._node is None:
@@ -198,10 +210,25 @@ def write_through(base: Any, chain: Chain, new: Any) -> Any:
     """`base` with `new` in place of what the chain of views shows of it."""
     if not chain:
         return new
+    if len(chain) > 1 and any(prim.name == "broadcast_to" for prim, _ in chain[:-1]):
+        return _write_places(base, chain, new)
     (prim, params), *rest = chain
     assert prim.write is not None, prim
     inner = write_through(prim(base, **params), tuple(rest), new) if rest else new
     return prim.write(base, inner, **params)
+
+
+def _write_places(base: Any, chain: Chain, new: Any) -> Any:
+    """The same where the chain repeats elements on the way: what it shows at the end is found by its places."""
+    seen = whole = np.empty(base.shape, base.dtype if isinstance(base, np.ndarray) else base._array.dtype)
+    for prim, params in chain:
+        seen = prim.forward(seen, **params)
+    if seen.dtype != whole.dtype:
+        raise InPlaceError("an in-place write through views that repeat elements and then change the dtype: clone() first")
+    size = whole.itemsize
+    offset = (seen.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size
+    strides = tuple(step // size for step in seen.strides)
+    return PRIMITIVES["as_strided_scatter"](base, new, strides=strides, offset=offset)
 
 
 def _snapshot(base: TensorBase) -> Tensor:
@@ -234,7 +261,8 @@ def rederive(t: TensorBase) -> None:
         seen: Any = _snapshot(base)
         for prim, params in chain_of(t)[len(chain_of(base)) :]:
             seen = apply(prim, (seen,), params)
-        renamed("AsStridedBackward0", seen)
+        if seen._node.kind not in ("ViewAsRealBackward0", "ViewAsComplexBackward0"):  # which PyTorch can replay
+            renamed("AsStridedBackward0", seen)
     finally:
         now.watchers, now.grad_enabled = watchers, grad_enabled
     _set_history(t, seen._node, seen._index)

@@ -62,8 +62,8 @@ def saved_at_version(t: TensorBase) -> tuple[TensorBase, Storage, int]:
 
 
 def plain_name(node: Node) -> str:
-    """The name of the operation, as PyTorch's messages have it: `Exp` of `ExpBackward0`."""
-    return re.sub(r"Backward\d*$", "", node.name())
+    """The name of the operation, as PyTorch's messages have it: `Exp` of `ExpBackward0`, `T1` of `TBackward1`."""
+    return re.sub(r"Backward(0$)?", "", node.name())
 
 
 def modified(

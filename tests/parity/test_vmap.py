@@ -131,7 +131,7 @@ vmap = torch.func.vmap; vmap(lambda x: torch.masked_select(x, x > 0))(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: x.data)(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: x.requires_grad_())(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: torch.ones(2).requires_grad_() * x)(t(3, 2))
-vmap = torch.func.vmap; vmap(lambda x: torch.ones(2, requires_grad=True) * x)(t(3, 2))
+vmap = torch.func.vmap; kept = torch.ones(2, requires_grad=True); vmap(lambda x: (torch.ones(2, requires_grad=True) * x).detach() + kept)(t(3, 2)) ## unnamed
 vmap = torch.func.vmap; vmap(lambda x: x.sum().backward())(leaf(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: torch.autograd.grad(x.sum(), x))(leaf(3, 2)) ## class
 vmap = torch.func.vmap; vmap(lambda x: x.retain_grad())(leaf(3, 2))

@@ -71,21 +71,35 @@ class Tensor:
     def requires_grad(self) -> bool:
         return self.flag or self.node is not None or (self.base is not None and self.base.requires_grad)
 
+    @property
+    def stale(self) -> bool:
+        """Whether a write has made the history of a view out of date."""
+        if self.base is None or (self.node is None and not self.base.requires_grad):
+            return False
+        return self.seen != self.counter.version
+
+    @property
+    def refused(self) -> bool:
+        """Whether a view has no history any more, since autograd cannot relate it to its base."""
+        return self.stale and bool(self.origin)
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.node is None and not self.stale
+
     def history(self) -> Node | None:
         """The node, derived anew from that of the base after a write.
 
         Raises ModelError for a view that autograd cannot relate to its base.
         """
-        base = self.base
-        if base is None or (self.node is None and not base.requires_grad) or self.seen == self.counter.version:
-            return self.node
-        if self.origin:
-            raise ModelError(self.origin)
-        edge = base.edge()
-        assert self.through is not None
-        terms = [] if edge is None else [Term(edge, self.through.ravel())]
-        self.derive(Node(self.shape, terms))
-        self.seen = self.counter.version
+        if self.stale:
+            if self.origin:
+                raise ModelError(self.origin)
+            assert self.base is not None
+            assert self.through is not None
+            edge = self.base.edge()
+            self.derive(Node(self.shape, [] if edge is None else [Term(edge, self.through.ravel())]))
+            self.seen = self.counter.version
         return self.node
 
     def derive(self, node: Node) -> None:
@@ -332,7 +346,7 @@ def check_writable(t: Tensor) -> None:
     if t.base is not None:
         if t.origin:
             raise ModelError(t.origin)
-        if t.requires_grad and t.base.history() is None:
+        if t.requires_grad and t.base.is_leaf:
             raise ModelError("view of a leaf")
-    if t.requires_grad and t.history() is None:
+    if t.requires_grad and t.is_leaf:
         raise ModelError("leaf")

@@ -55,21 +55,13 @@ def safe(op: Elementwise, *operands: Tensor) -> bool:
     return bool(np.abs(op.forward(*[t.values for t in operands])).max(initial=0.0) < BOUND)
 
 
-def sound(t: Tensor) -> bool:
-    """Whether `t` has a history that can be asked for."""
-    try:
-        t.history()
-    except ModelError:
-        return False
-    return True
-
-
 def hookable(t: Tensor) -> bool:
     """Whether `t` has a place in the graph that is its own; several views made at once have one together."""
-    return sound(t) and t.edge() is not None and t.origin != "several views"
+    return not t.refused and (t.flag or not t.is_leaf) and t.origin != "several views"
 
 
 def writable(t: Tensor) -> bool:
+    """Whether `t` may be written to."""
     try:
         check_writable(t)
     except ModelError:
@@ -341,7 +333,7 @@ class EagerMachine(Machine):
         texts = []
         for i, name in enumerate(names):
             t = self.pool[name]
-            held = self.choose(seed + i, lambda other: other.shape == t.shape and sound(other)) if seed in (3, 4) else None
+            held = self.choose(seed + i, lambda other: other.shape == t.shape and not other.refused) if seed in (3, 4) else None
             if seed == 7 or (t.size == 1 and seed < 3):
                 seeds.append(None)
                 texts.append("None")
@@ -380,7 +372,7 @@ class EagerMachine(Machine):
     def hook(self, k: int, kind: str) -> None:
         late = kind == "late"
         name = self.choose(k, lambda t: (hookable(t) and not (late and t.node)) or (k > 9 and not late))
-        if name is None or not sound(t := self.pool[name]) or (t.requires_grad and not hookable(t)):
+        if name is None or (t := self.pool[name]).refused or (t.requires_grad and not hookable(t)):
             return
         if t.base is not None:
             self.run(f"_ = {name}.grad_fn", None)  # PyTorch 2.13 crashes where a write has made that out of date
@@ -405,7 +397,7 @@ class EagerMachine(Machine):
     @rule(k=COUNT)
     def retain_grad(self, k: int) -> None:
         name = self.choose(k, hookable) if k < 10 else self.choose(k)
-        if name is not None and sound(t := self.pool[name]) and (hookable(t) or not t.requires_grad):
+        if name is not None and not (t := self.pool[name]).refused and (hookable(t) or not t.requires_grad):
             self.step(f"{name}.retain_grad()", lambda: self.model.retain(t))
             self.check(name)
 
@@ -413,7 +405,7 @@ class EagerMachine(Machine):
 
     def may_be_asked(self, t: Tensor) -> bool:
         """Without grad mode, tapegrad does not refuse the history of a view that cannot be related to its base."""
-        return self.model.grad_enabled or sound(t)
+        return self.model.grad_enabled or not t.refused
 
     def may_be_written(self, mode: str) -> Callable[[Tensor], bool]:
         def fits(t: Tensor) -> bool:

@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tapegrad as tg
@@ -64,6 +64,7 @@ def batches(draw, prim):
 
 
 @pytest.mark.parametrize("prim", MAPPED, ids=lambda p: p.name)
+@settings(max_examples=settings.default.max_examples // 2)
 @given(data=st.data())
 def test_rule_is_one_call_per_example(prim, data):
     calls, gs = data.draw(batches(prim))
@@ -124,6 +125,7 @@ def close(a, b):
 
 
 @pytest.mark.parametrize("prim", MAPPED, ids=lambda p: p.name)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(data=st.data())
 def test_vmap_of_a_primitive_is_one_call_per_example(prim, data):
     calls, _ = data.draw(batches(prim))
