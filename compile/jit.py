@@ -46,7 +46,7 @@ class Jitted:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function: compiled if there is a program for this signature, else eagerly, to make one."""
         watchers = state.watchers
-        if watchers and any(w.follows_values or w is state.recorder for w in watchers):
+        if watchers and any(w.follows_values or w.looks_inside or w is state.recorder for w in watchers):
             return self._function(*args, **kwargs)  # part of another recording, or of what is transformed
         must_check = self._must_check()
         guess = None if must_check or kwargs else self._head_start.guess(args)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .dtypes import dtype, from_numpy_dtype
 from .errors import TapegradError
-from .memory import Memory, Window, located
+from .memory import Memory, Window, base_of, located
 from .ops.support import reads_value
 from .tape import history
 
@@ -51,7 +51,7 @@ def deep_copied(t: Tensor, memo: dict[Any, Any]) -> Tensor:
     memories = memo.setdefault(_MEMO, {})
     memory = memories.get(id(owner))
     if memory is None:
-        memory = memories[id(owner)] = Memory(row.copy(), owner)
+        memory = memories[id(owner)] = Memory(row.copy(), base_of(owner, window), owner)
     out = memo[id(t)] = _dressed(memory.open(window), t)
     if t.grad is not None:
         out.grad = deep_copied(t.grad, memo)
@@ -71,7 +71,7 @@ def reduced(t: Tensor) -> tuple[Any, ...]:
     owner, row, window = located(t._array)
     memory = _memories.get(id(owner))
     if memory is None:
-        memory = _memories[id(owner)] = Memory(row, owner)
+        memory = _memories[id(owner)] = Memory(row, base_of(owner, window), owner)
     description = from_numpy_dtype(window.dtype), window.shape, window.strides, window.offset
     arguments = type(t), memory, *description, t.requires_grad
     return (_restored, arguments, t.__dict__) if t.__dict__ else (_restored, arguments)

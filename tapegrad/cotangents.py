@@ -9,7 +9,8 @@ import numpy as np
 
 from .errors import RuleError
 from .primitives.shaping import broadcast_adjoint
-from .tape import Node, TensorBase, wrap
+from .storage import UNCOUNTED
+from .tape import Node, TensorBase, state, storage_of, wrap, writable
 from .tape.state import leaf_lock
 
 __all__ = ["accumulate", "pull", "unbroadcast", "wrong"]
@@ -48,6 +49,12 @@ def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None
             # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
             owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable
             leaf._grad = wrap(g if owned else np.array(g))
+        elif held._view is None and not state.now.watchers:  # `held += g` without the operation around it
+            array = writable(held)
+            np.add(array, g, out=array)
+            storage = storage_of(held)
+            if storage.version != UNCOUNTED:
+                storage.version += 1
         else:
             held += wrap(np.asarray(g))
             leaf._grad = held

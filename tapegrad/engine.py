@@ -20,8 +20,6 @@ __all__ = ["is_followed", "reachable", "run"]
 
 Edge = tuple[Any, int]
 
-_NOTHING: AbstractSet[Node] = frozenset()
-_NOT_LOOKED_FOR: dict[Edge, Any] = {}  # never written to: only walks with targets look
 
 
 def run(
@@ -41,33 +39,27 @@ def run(
     bare arrays unless `create_graph`, or a watcher follows what is computed: then a recorder records it, too.
     """
     now = state.now
-    watchers = now.watchers
-    followed = bool(watchers) and is_followed()
-    bare = not create_graph and not followed
-    anomaly = next((w for w in watchers if isinstance(w, Anomaly)), None) if watchers else None
-    walk = _Walk(retain_graph, create_graph, bare)
-    if anomaly is not None:
-        walk = _AnomalyWalk(retain_graph, create_graph, bare, anomaly)
-    walk.roots = [node for node, _ in roots]
+    bare, followed, kind = not create_graph, False, _Walk
+    if now.watchers:
+        followed = is_followed()
+        bare = bare and not followed
+        kind = _AnomalyWalk if any(isinstance(w, Anomaly) for w in now.watchers) else _Walk
+    walk = kind(roots, retain_graph, create_graph, bare)
     if targets is not None:
-        walk.ends = {node for node, _ in targets}
-        walk.found = {}
-        walk.needed = _needed(walk.roots, walk.ends)
-        walk.capture = capture
+        walk.aim(targets, capture)
     if hooked_leaves:
         walk.waiting = _uses(walk)
-    recorder = now.recorder
-    if recorder is not None and not followed:
-        now.watchers, now.recorder = tuple([w for w in watchers if w is not recorder]), None
-    grad_enabled, now.grad_enabled = now.grad_enabled, create_graph
-    outer, now.walk = now.walk, walk
+    before = now.recorder, now.watchers, now.grad_enabled, now.walk
+    if now.recorder is not None and not followed:
+        state.recorder = None
+    now.grad_enabled, now.walk = create_graph, walk
     try:
         if bare:
-            now.run_quietly(walk.run, roots, [c._array for c in cotangents])
+            now.run_quietly(walk.run, [c._array for c in cotangents])
         else:
-            walk.run(roots, cotangents)
+            walk.run(cotangents)
     finally:
-        now.recorder, now.watchers, now.grad_enabled, now.walk = recorder, watchers, grad_enabled, outer
+        now.recorder, now.watchers, now.grad_enabled, now.walk = before
     return [] if targets is None or not capture else [walk.found.get(edge) for edge in targets]
 
 
@@ -91,29 +83,39 @@ class _Walk:
         "retain_graph", "roots", "waiting",
     )  # fmt: skip
 
-    def __init__(self, retain_graph: bool, create_graph: bool, bare: bool) -> None:
+    def __init__(self, roots: Sequence[Edge], retain_graph: bool, create_graph: bool, bare: bool) -> None:
+        self.roots = roots
         self.retain_graph = retain_graph
         self.create_graph = create_graph
         self.bare = bare
-        self.capture = True
-        self.roots: list[Node] = []
         self.waiting: dict[Node, int] | None = None
         self.ends: set[Node] | None = None
-        self.needed: AbstractSet[Node] = _NOTHING
-        self.found: dict[Edge, Any] = _NOT_LOOKED_FOR
         self.pending: dict[Node, Any] = {}
         self.heap: list[tuple[int, Node]] = []
         self.next: Node | None = None
 
+    needed: AbstractSet[Node]
+    found: dict[Edge, Any]
+    capture: bool
+
+    def aim(self, targets: Sequence[Edge], capture: bool) -> None:
+        """Walk only to `targets`, and note what arrives there if `capture`."""
+        self.ends = {node for node, _ in targets}
+        self.found = {}
+        self.needed = _needed([node for node, _ in self.roots], self.ends)
+        self.capture = capture
+
     def reached(self) -> set[Node]:
         """The nodes that this walk comes to."""
-        nodes = reachable(self.roots)
+        nodes = reachable([node for node, _ in self.roots])
         return {n for n in nodes if self.ends is None or n in self.needed or n in self.ends}
 
-    def run(self, roots: Sequence[Edge], seeds: Sequence[Any]) -> None:
-        for (node, index), seed in zip(roots, seeds, strict=True):
+    def run(self, seeds: Sequence[Any]) -> None:
+        """Send the seeds on their way, and go on until nothing is left to do."""
+        for (node, index), seed in zip(self.roots, seeds, strict=True):
             self.send(node, index, seed)
-        heap, pending, ends = self.heap, self.pending, self.ends
+        heap, pending = self.heap, self.pending
+        plain = self.ends is None and self.waiting is None
         while True:
             node = self.next
             if node is None:
@@ -125,31 +127,37 @@ class _Walk:
                 if heap and heap[0][0] < -node.sequence:
                     node = heappushpop(heap, (-node.sequence, node))[1]
             g = pending.pop(node)
-            if g is None and node.extras is None and not node.runs_on_nothing:
-                self.pass_by(node)
-                continue
-            if ends is not None and node in ends and node in self.needed:
-                self.arrive(node, g)  # what hooks make of it counts only where nothing further runs: PyTorch's order
-            if node.extras is not None:
-                g = hooked.arrived(node, g, self.bare)
-            if ends is not None and node not in self.needed:
-                self.arrive(node, g)
-                continue
-            self.step(node, g)
-            if self.waiting is not None:
-                self.settle(node)
+            if plain and node.extras is None and g is not None:
+                self.step(node, g)
+            else:
+                self.step_carefully(node, g)
         self.finish()
+
+    def step_carefully(self, node: Node, g: Any) -> None:
+        """A step where there are targets or hooks, or no cotangent."""
+        ends = self.ends
+        if g is None and node.extras is None and not node.runs_on_nothing:
+            self.pass_by(node)
+            return
+        if ends is not None and node in ends and node in self.needed:
+            self.arrive(node, g)  # what hooks make of it counts only where nothing further runs: PyTorch's order
+        if node.extras is not None:
+            g = hooked.arrived(node, g, self.bare)
+        if ends is not None and node not in self.needed:
+            self.arrive(node, g)
+            return
+        self.step(node, g)
+        if self.waiting is not None:
+            self.settle(node)
 
     def finish(self) -> None:
         """Hand the leaves what has arrived for them."""
         pending, plain = self.pending, self.ends is None
         while pending:
             node, g = pending.popitem()
-            if g is None and node.extras is None:
-                continue
             if not plain or node.extras is not None:
                 self.finish_leaf(node, g)
-            elif (leaf := node.leaf()) is not None:  # type: ignore[misc]
+            elif g is not None and (leaf := node.leaf()) is not None:  # type: ignore[misc]
                 accumulate(leaf, g, self.bare, self.create_graph)
 
     def finish_leaf(self, node: Node, g: Any) -> None:
@@ -161,7 +169,7 @@ class _Walk:
             self.arrive(node, g)
         elif extras is not None:
             hooked.accumulated(node, g, self.bare, self.create_graph)
-        elif (leaf := node.leaf()) is not None:  # type: ignore[misc]
+        elif g is not None and (leaf := node.leaf()) is not None:  # type: ignore[misc]
             accumulate(leaf, g, self.bare, self.create_graph)
 
     def settle(self, node: Node) -> None:
@@ -219,7 +227,12 @@ class _Walk:
     def step(self, node: Node, g: Any) -> None:
         """Run the rules of `node` on `g`, check what they return, and send it on."""
         bare = self.bare
-        cotangents = pull(node, g, bare) if node.extras is None else hooked.pulled(node, g, bare)
+        if node.extras is not None:
+            cotangents = hooked.pulled(node, g, bare)
+        elif bare and node.dtype.isbuiltin == 2:
+            cotangents = pull(node, g, bare)
+        else:
+            cotangents = node.pull(g, not bare)
         ends, indices = self.ends, node.indices
         for k, target in enumerate(node.edges):
             cotangent = cotangents[k]
@@ -242,23 +255,20 @@ class _Walk:
 class _AnomalyWalk(_Walk):
     """A walk in anomaly mode: says where the forward operation was called whose backward fails."""
 
-    __slots__ = ("anomaly",)
-
-    def __init__(self, retain_graph: bool, create_graph: bool, bare: bool, anomaly: Anomaly) -> None:
-        super().__init__(retain_graph, create_graph, bare)
-        self.anomaly = anomaly
+    __slots__ = ()
 
     def step(self, node: Node, g: Any) -> None:
         """With extras every node takes the careful way."""
         extras_of(node)
-        outer, self.anomaly.running = self.anomaly.running, node
+        anomaly = next(w for w in state.now.watchers if isinstance(w, Anomaly))
+        outer, anomaly.running = anomaly.running, node
         try:
             super().step(node, g)
         except Exception:
-            self.anomaly.report(node)
+            anomaly.report(node)
             raise
         finally:
-            self.anomaly.running = outer
+            anomaly.running = outer
 
 
 def reachable(roots: Sequence[Node]) -> list[Node]:
@@ -285,9 +295,9 @@ def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
 def _uses(walk: _Walk) -> dict[Node, int] | None:
     """By how many edges of the nodes that `walk` runs each hooked leaf is reached; None if none is."""
     uses: dict[Node, int] = {}
-    for node in reachable(walk.roots):
+    for node in reachable([node for node, _ in walk.roots]):
         if walk.ends is None or node in walk.needed:
             for target in node.edges:
-                if target in hooked_leaves:
+                if id(target) in hooked_leaves:
                     uses[target] = uses.get(target, 0) + 1
     return uses or None

@@ -7,6 +7,7 @@ __all__ = [
     "CheckError",
     "CheckpointError",
     "DtypeError",
+    "ForwardModeError",
     "GradcheckError",
     "GraphFreedError",
     "HookError",
@@ -16,6 +17,7 @@ __all__ = [
     "RuleError",
     "ShapeError",
     "TapegradError",
+    "TransformError",
     "UnsupportedError",
 ]
 
@@ -50,6 +52,14 @@ class DtypeError(TapegradError, NotImplementedError):
 
 class NotDifferentiableError(TapegradError):
     """A gradient was asked of something that has none."""
+
+
+class ForwardModeError(TapegradError):
+    """Dual tensors made or taken apart without a level, or where they cannot be."""
+
+
+class TransformError(TapegradError):
+    """A function, or arguments, that a transform of functions (`tapegrad.func`) cannot take."""
 
 
 class RuleError(TapegradError):

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from . import random
 from .ops import comparison as c
-from .ops import creation, fused, indexing, linalg, scattering, shaping, triangular
+from .ops import complex_numbers, creation, fused, indexing, linalg, scattering, shaping, triangular
 from .ops import elementwise as e
 from .ops import reductions as r
 from .ops import scatter_reduce as scatter_reduction
 from .ops import special as s
 from .ops.out import (
     bool_or_byte,
+    composed,
     exact,
     expected,
     float_result,
@@ -35,11 +36,11 @@ from .ops.out import (
 
 __all__ = [
     "abs", "absolute", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr",
-    "alias_copy", "all", "amax", "amin", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan",
-    "arctan2", "arctanh", "argmax", "argmin", "as_strided_copy", "asin", "asinh", "atan", "atan2", "atanh",
+    "alias_copy", "all", "amax", "amin", "angle", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh",
+    "arctan", "arctan2", "arctanh", "argmax", "argmin", "as_strided_copy", "asin", "asinh", "atan", "atan2", "atanh",
     "baddbmm", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift",
-    "bitwise_xor", "bmm", "cat", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "column_stack", "concat",
-    "concatenate", "conj_physical", "copysign", "cos", "cosh", "cumprod", "cumsum", "deg2rad", "diag",
+    "bitwise_xor", "bmm", "cat", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "column_stack", "complex",
+    "concat", "concatenate", "conj_physical", "copysign", "cos", "cosh", "cumprod", "cumsum", "deg2rad", "diag",
     "diagonal_copy", "div", "divide", "dot", "dstack", "empty", "eq", "erf", "exp", "exp2", "expand_copy", "expm1",
     "eye", "fix", "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "full", "gather", "ge",
     "ger", "greater", "greater_equal", "gt", "heaviside", "hstack", "hypot", "index_add", "index_copy",
@@ -47,8 +48,8 @@ __all__ = [
     "log10", "log_softmax", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor",
     "logit", "logsumexp", "lt", "masked_select", "matmul", "max", "maximum", "mean", "min", "minimum", "mm", "mul",
     "multiply", "mv", "nan_to_num", "narrow_copy", "ne", "neg", "negative", "nonzero", "not_equal", "ones", "outer",
-    "permute_copy", "pow", "prod", "rad2deg", "rand", "randint", "randn", "randperm", "reciprocal", "remainder",
-    "round", "row_stack", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "select_copy", "sgn", "sigmoid",
+    "permute_copy", "polar", "pow", "prod", "rad2deg", "rand", "randint", "randn", "randperm", "reciprocal",
+    "remainder", "round", "row_stack", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "select_copy", "sgn", "sigmoid",
     "sign", "signbit", "sin", "sinc", "sinh", "slice_copy", "slice_scatter", "softmax", "split_copy",
     "split_with_sizes_copy", "sqrt", "square", "squeeze_copy", "stack", "std", "sub", "subtract", "sum", "t_copy",
     "take", "take_along_dim", "tan", "tanh", "transpose_copy", "tril", "triu", "true_divide", "trunc",
@@ -152,6 +153,9 @@ sinc = with_out(s.sinc)
 hypot = with_out(s.hypot)
 deg2rad = with_out(s.deg2rad)
 rad2deg = with_out(s.rad2deg)
+angle = with_out(complex_numbers.angle)
+complex = with_out(complex_numbers.complex, composed)
+polar = with_out(complex_numbers.polar, composed)
 
 # Reductions and scans
 

@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .dtypes import dtype, from_numpy_dtype
 from .formats import present_order
 from .ops.creation import new_leaf
+from .primitives.shaping import permute, reshape
 from .primitives.views import as_strided, bitcast
 from .tape import apply
 
-__all__ = ["Memory", "Window", "in_order", "located"]
+__all__ = ["Memory", "Window", "base_of", "in_order", "located"]
 
 Bytes = np.ndarray[Any, np.dtype[np.uint8]]
 
@@ -45,6 +47,15 @@ class Window(NamedTuple):
         first, end = self.bounds
         return 0 <= first <= end <= size
 
+    def covers(self, size: int) -> bool:
+        """Whether it shows every element of a memory of `size` bytes, each once, in any order of the axes."""
+        expected = 1
+        for stride, n in sorted([(s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1]):
+            if stride != expected:
+                return False
+            expected *= n
+        return self.offset == 0 and expected * self.dtype.itemsize == size
+
 
 def located(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Bytes, Window]:
     """The array that owns the memory which `array` looks at, all that memory as bytes, and the window.
@@ -64,6 +75,16 @@ def located(array: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Bytes, W
         assert row is not None
         assert window is not None
     return owner, row, window
+
+
+def base_of(owner: np.ndarray[Any, Any], window: Window) -> Window:
+    """The window that shows all of the memory of `owner`: as `owner` does, if tensors can, else a row like `window`."""
+    size = owner.itemsize
+    try:
+        from_numpy_dtype(owner.dtype)
+    except TypeError:
+        return in_order(window.dtype, (owner.nbytes // window.dtype.itemsize,))
+    return Window(owner.dtype, owner.shape, tuple([step // size for step in owner.strides]), 0)
 
 
 def _row(owner: np.ndarray[Any, Any]) -> Bytes | None:
@@ -86,34 +107,61 @@ def _address(array: np.ndarray[Any, Any]) -> int:
 
 
 class Memory:
-    """A row of bytes, on which windows are opened as tensors that share it."""
+    """A row of bytes, on which windows are opened as tensors that share it.
 
-    __slots__ = ("__weakref__", "_bytes", "_whole", "owner")
+    One tensor is taken to own the memory, and the others to be views of it: the first to be opened if it shows all,
+    else one like `base`.
+    """
 
-    def __init__(self, row: Bytes, owner: Any = None) -> None:
+    __slots__ = ("__weakref__", "_base", "_bytes", "_whole", "owner")
+
+    def __init__(self, row: Bytes, base: Window, owner: Any = None) -> None:
         self._bytes = row
-        self.owner = owner  # kept, where it is known by its id
+        self._base = base
         self._whole: Any = None
+        self.owner = owner  # kept, where it is known by its id
 
     def __reduce__(self) -> Any:
-        return Memory, (self._bytes,)
+        return _memory, (self._bytes, from_numpy_dtype(self._base.dtype), *self._base[1:])
 
     def open(self, window: Window) -> Any:
         """A leaf tensor that shows `window`. Raises ValueError if that does not fit or is too large to be a tensor."""
         if not window.fits(self._bytes.size):
             raise ValueError("it reaches beyond its memory")
         if self._whole is None:
-            row = self._bytes if self._bytes.flags.writeable else self._bytes.copy()
-            self._whole = new_leaf(row[:].view(window.dtype))  # a view, whose views NumPy relates to the same owner
-        whole = self._whole
-        if whole._array.dtype != window.dtype:
-            whole = apply(bitcast, (whole,), {"dtype": window.dtype})
+            if window.covers(self._bytes.size):
+                self._base = window
+            self._whole = self._open_whole()
+        if window == self._base:
+            return self._whole.detach()
         empty = 0 in window.shape  # it looks at no element, wherever it says it does
         strides, offset = ((0,) * len(window.shape), 0) if empty else (window.strides, window.offset)
+        params = {"shape": window.shape, "strides": strides, "offset": offset}
         try:
-            return apply(as_strided, (whole,), {"shape": window.shape, "strides": strides, "offset": offset}).detach()
+            return apply(as_strided, (self._in_order(window.dtype),), params).detach()
         except OverflowError as error:
             raise ValueError(str(error)) from None
+
+    def _open_whole(self) -> Any:
+        """The tensor that is taken to own the memory."""
+        base = self._base
+        row = self._bytes if self._bytes.flags.writeable else self._bytes.copy()
+        strides = [stride * base.dtype.itemsize for stride in base.strides]
+        return new_leaf(np.ndarray(base.shape, base.dtype, row, 0, strides))
+
+    def _in_order(self, d: np.dtype[Any]) -> Any:
+        """A view of the whole, of dtype `d`, whose elements lie in memory in order."""
+        view, order = self._whole, tuple(present_order(self._whole._array))
+        if order != tuple(range(len(order))):
+            view = apply(permute, (view,), {"axes": order})
+        if d == self._base.dtype:
+            return view
+        return apply(bitcast, (apply(reshape, (view,), {"shape": (view._array.size,)}),), {"dtype": d})
+
+
+def _memory(row: Bytes, d: dtype, shape: tuple[int, ...], strides: tuple[int, ...], offset: int) -> Memory:
+    """The memory that a pickle describes."""
+    return Memory(row, Window(d.numpy, shape, strides, offset))
 
 
 def in_order(dtype: np.dtype[Any], shape: Sequence[int]) -> Window:

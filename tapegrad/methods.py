@@ -8,7 +8,7 @@ from .inplace_methods import InPlaceMethods
 from .nn import functional as f
 from .operators import TensorOperators
 from .ops import comparison as c
-from .ops import creation, fused, indexing, linalg, new, scatter_reduce, scattering, special, triangular
+from .ops import complex_numbers, creation, fused, indexing, linalg, new, scatter_reduce, scattering, special, triangular
 from .ops import elementwise as e
 from .ops import reductions as r
 from .ops import shaping as s
@@ -95,6 +95,7 @@ class TensorMethods(TensorOperators, InPlaceMethods):
     ceil = e.ceil
     trunc = e.trunc
     round = e.round
+    angle = complex_numbers.angle
     conj = e.conj
     conjugate = e.conj
     conj_physical = special.conj_physical

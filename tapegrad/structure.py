@@ -218,7 +218,7 @@ def decoded(stored: dict[str, Stored], text: str | None) -> Any:
     Raises LoadError where the text is not what `encoded` makes, or does not go with the entries.
     """
     if text is None:
-        return {name: _opened(name, Memory(entry.bytes), entry, {}) for name, entry in stored.items()}
+        return {name: _opened(name, Memory(entry.bytes, _whole(entry)), entry, {}) for name, entry in stored.items()}
     try:
         found = strict_json(text)
     except ValueError as error:
@@ -230,9 +230,14 @@ def decoded(stored: dict[str, Stored], text: str | None) -> Any:
     rows, orders = found.get("tensors"), found.get("orders")
     if not isinstance(rows, list) or not isinstance(orders, dict) or "object" not in found:
         raise LoadError("its structure is incomplete")
-    memories = {name: Memory(_ordered(name, entry, orders.get(name))) for name, entry in stored.items()}
+    memories = {name: Memory(_ordered(name, entry, orders.get(name)), _whole(entry)) for name, entry in stored.items()}
     tensors = [_tensor(row, memories, stored) for row in rows]
     return _decode(found["object"], tensors, 0)
+
+
+def _whole(entry: Stored) -> Window:
+    """The window that shows all of an entry."""
+    return in_order(entry.dtype.numpy, entry.shape)
 
 
 def _ordered(name: str, entry: Stored, order: Json) -> Any:
@@ -256,9 +261,7 @@ def _tensor(row: Json, memories: dict[str, Memory], stored: dict[str, Stored]) -
 
 def _opened(name: str, memory: Memory, entry: Stored, row: dict[str, Json]) -> Any:
     """The tensor that a row describes."""
-    window = in_order(entry.dtype.numpy, entry.shape)
-    if "shape" in row:
-        window = _window(name, row)
+    window = _window(name, row) if "shape" in row else _whole(entry)
     requires_grad = row.get("requires_grad", False)
     if type(requires_grad) is not bool or (requires_grad and window.dtype.kind in "biu"):
         raise LoadError(f"{name!r} cannot require grad")

@@ -117,19 +117,21 @@ def _pow_scalar(a: Array, *, exponent: complex) -> Array:
         return _reciprocal(a)
     if n is not None and abs(n) <= _MAX_MULTIPLICATIONS.get(a.dtype.kind, 8):
         return lax.integer_pow(a, n)
+    if exponent == -0.5 and not is_complex(a):
+        return lax.rsqrt(a)
     return _root(a) if exponent == 0.5 else lax.pow(a, like(a, exponent))
 
 
 @jax.custom_jvp
 def _root(a: Array) -> Array:
-    """`a ** 0.5`: the value of the square root, nan at -inf, and the derivative of the power, inf at -0."""
+    """`a ** 0.5`: the value of the square root, nan at -inf, and of its reciprocal for the derivative, -inf at -0."""
     return lax.sqrt(a)
 
 
 @_root.defjvp
 def _root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> Pair:
     (a,), (da,) = primals, tangents
-    return _root(a), lax.mul(da, lax.mul(like(a, 0.5), lax.pow(a, like(a, -0.5))))
+    return _root(a), lax.mul(da, lax.mul(like(a, 0.5), _pow_scalar(a, exponent=-0.5)))
 
 
 @jax.custom_jvp
@@ -269,6 +271,10 @@ def _relu(a: Array) -> Array:
     return _float_relu(a) if is_float(a) else lax.max(a, like(a, 0))
 
 
+def _threshold_backward(a: Array, b: Array) -> Array:
+    return lax.select(lax.le(b, like(b, 0)), like(a, 0), a)
+
+
 RULES: Rules = {
     p.add: _add,
     p.sub: lax.sub,
@@ -292,6 +298,7 @@ RULES: Rules = {
     p.minimum: _extremum(lax.min, lax.lt),
     p.clip: _clip,
     p.relu: _relu,
+    p.threshold_backward: _threshold_backward,
     p.conj: lambda a: lax.conj(a) if is_complex(a) else a,
     p.real: lambda a: lax.real(a) if is_complex(a) else a,
     p.imag: lambda a: lax.imag(a) if is_complex(a) else like(a, 0),

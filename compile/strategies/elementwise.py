@@ -182,6 +182,7 @@ ELEMENTWISE: tuple[Sample, ...] = (
     binary(arithmetic.minimum, GRID, OFF_GRID, REALS, scalars=()),
     Sample(arithmetic.clip, lambda: list(_clip_layouts())),
     unary(arithmetic.relu, NONZERO, REALS),
+    binary(arithmetic.threshold_backward, ANY, NONZERO, FLOATS, scalars=()),
     unary(arithmetic.conj, ANY, COMPLEX),
     unary(arithmetic.real, ANY, COMPLEX),
     unary(arithmetic.imag, ANY, COMPLEX),

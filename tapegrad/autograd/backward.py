@@ -47,6 +47,9 @@ def backward(
     watched = state.now.watchers
     if watched:
         state.now.tell("changes_graph", "backward")
+    elif grad_tensors is None and inputs is None and not create_graph and _is_scalar(tensors):  # most calls are this
+        engine.run([edge_of(tensors)], [_unit(tensors._array.dtype)], retain_graph=bool(retain_graph), create_graph=False)
+        return
     roots = _listed(tensors)
     edges, seeds = _seeds(roots, [None] * len(roots) if grad_tensors is None else _listed(grad_tensors, len(roots)))
     retain = create_graph if retain_graph is None else retain_graph
@@ -203,7 +206,7 @@ def _listed(tensors: Any, count: int | None = None) -> list[Any]:
     """A tensor or a sequence of them as a list; None as `count` Nones."""
     if tensors is None:
         return [None] * (count or 0)
-    listed = [tensors] if isinstance(tensors, TensorBase | GradientEdge) else list(tensors)
+    listed = [tensors] if isinstance(tensors, (TensorBase, GradientEdge)) else list(tensors)
     if count is not None and len(listed) != count:
         raise NotDifferentiableError(f"got {count} tensors and {len(listed)} gradients")
     return listed
@@ -211,13 +214,14 @@ def _listed(tensors: Any, count: int | None = None) -> list[Any]:
 
 def _seeds(roots: Sequence[Any], given: Sequence[Any]) -> tuple[list[tuple[Any, int]], list[Tensor]]:
     """The edge and the cotangent of each root, checked; ones for scalars."""
-    edges, seeds = [], []
+    edges: list[Edge] = []
+    seeds: list[Tensor] = []
     for position, (root, seed) in enumerate(zip(roots, given, strict=True)):
-        if isinstance(root, GradientEdge):
-            edges.append((root.node, root.output_nr))
-            seeds.append(_seed_of_edge(root.node, seed, position))
-            continue
         if not isinstance(root, TensorBase):
+            if isinstance(root, GradientEdge):
+                edges.append((root.node, root.output_nr))
+                seeds.append(_seed_of_edge(root.node, seed, position))
+                continue
             raise TypeError(f"backward: expected tensors to differentiate, got {type(root).__name__}")
         edge = edge_of(root)
         if edge[0] is None:
@@ -249,6 +253,17 @@ def _implicit(root: Any) -> Tensor:
     if state.now.recorder is not None:
         return ones_like(root)
     return wrap(np.ones(array.shape, array.dtype) if array.ndim else _one(array.dtype))
+
+
+def _is_scalar(x: Any) -> bool:
+    """Whether `x` is a 0-d tensor of real floating numbers that requires grad."""
+    return isinstance(x, TensorBase) and x._requires_grad and not x._array.shape and x._array.dtype.kind == "f"
+
+
+@functools.cache
+def _unit(dtype: np.dtype[Any]) -> Tensor:
+    """The cotangent of a scalar as a tensor, for walks on arrays, which do not hand it on."""
+    return wrap(_one(dtype))
 
 
 @functools.cache

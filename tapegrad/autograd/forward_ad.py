@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..errors import NotDifferentiableError, UnsupportedError
+from ..errors import ForwardModeError, UnsupportedError
 from ..ops.common import cast_to, dtype_of, require_tensor
 from ..primitives.shaping import reshape
 from ..tape import apply, renamed, state
@@ -43,7 +43,7 @@ def enter_dual_level() -> int:
     Raises RuntimeError if there is one.
     """
     if current_level() is not None:
-        raise NotDifferentiableError("Nested forward mode AD is not supported at the moment")
+        raise ForwardModeError("Nested forward mode AD is not supported at the moment")
     state.now.watch(ForwardLevel())
     return 0
 
@@ -52,11 +52,11 @@ def exit_dual_level(*, level: int | None = None) -> None:
     """End the level. Raises RuntimeError if there is none, or for another number than its."""
     found = current_level()
     if level not in (None, -1 if found is None else 0):
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             "Trying to exit a forward AD level that was not the last one that was created. This is not supported."
         )
     if found is None:
-        raise NotDifferentiableError("Dual level must be a positive number.")
+        raise ForwardModeError("Dual level must be a positive number.")
     state.now.unwatch(found)
     found.close()
 
@@ -84,12 +84,12 @@ def make_dual(tensor: Tensor, tangent: Tensor, *, level: int | None = None) -> T
     """
     found = current_level()
     if (level is None and found is None) or (level is not None and level < 0):
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             "Trying to create a dual Tensor for forward AD but no level exists, make sure to enter_dual_level() first."
         )
     _require_inexact(tensor, tangent)
     if found is None or level not in (None, 0):
-        raise NotDifferentiableError("Invalid level given to _make_dual")
+        raise ForwardModeError("Invalid level given to _make_dual")
     return dual(found, tensor, tangent)
 
 
@@ -105,12 +105,12 @@ def dual(level: ForwardLevel, tensor: Tensor, tangent: Tensor) -> Tensor:
     _require_inexact(tensor, tangent)
     require_size(tensor, tangent)
     if tangent_of(level, tensor) is not None:
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             "Making a dual Tensor based on a Tensor that already has a forward gradient at the same level 0 is not "
             "supported."
         )
     if tangent_of(level, tangent) is not None:
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             "Setting a forward grad that itself has a forward gradient at the same level0 is not supported."
         )
     out = seen_without(level, tensor)
@@ -130,29 +130,31 @@ def unpack_dual(tensor: Tensor, *, level: int | None = None) -> UnpackedDualTens
     t = require_tensor("_unpack_dual", tensor)
     tangent = tangent_of(found, t) if is_enabled() else None
     if tangent is not None and level not in (None, 0):
-        raise NotDifferentiableError("Invalid level given to _fw_primal")
+        raise ForwardModeError("Invalid level given to _fw_primal")
     primal = renamed("Identity", seen_without(found, settled(t)))
     return UnpackedDualTensor(primal, None if tangent is None else settled(tangent))
 
 
 def tangent_of(level: ForwardLevel, t: Tensor) -> Tensor | None:
     """The tangent of `t` on `level`, None if it has none."""
-    found: Any = None if level.asleep else state.now.outside(level, level.tangent, t)
-    return found  # type: ignore[no-any-return]
+    found: Any = state.now.outside(level, level.tangent, t)
+    return found
 
 
 def seen_without(level: ForwardLevel, t: Tensor) -> Tensor:
     """A view of all of `t`, that has no tangent on `level`."""
     out: Any = state.now.outside(level, apply, reshape, (t,), {"shape": t._array.shape})
     level.cut(out)
-    return out  # type: ignore[no-any-return]
+    return out
 
 
 def require_inner(level: ForwardLevel, what: str) -> None:
     """Raise UnsupportedError inside a `vmap` inside `level`, where tangents would be those of one example."""
     watchers = state.now.watchers
     if any(w.follows_values for w in watchers[watchers.index(level) + 1 :]):
-        raise UnsupportedError(f"{what} inside a vmap that is inside of the level: enter the level in the mapped function")
+        raise UnsupportedError(
+            f"{what} inside a vmap that is inside of the level: enter the level in the mapped function"
+        )
 
 
 _is_fwd_grad_enabled = is_enabled

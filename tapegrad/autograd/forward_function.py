@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InPlaceError, NotDifferentiableError, ShapeError
+from ..errors import ForwardModeError, InPlaceError, ShapeError, TransformError
 from ..ops.common import cast_to, dtype_of
 from ..ops.creation import zeros_like
 from ..tape import TensorBase, state
@@ -26,21 +26,17 @@ NEEDS_SETUP_CONTEXT = (
 
 
 def apply_function(level: ForwardLevel, function: type[Function], args: tuple[Any, ...]) -> Any:
-    """`function.apply(*args)`, and the tangents of its outputs for `level`, which is the innermost that takes it.
+    """`function.apply(*args)`, and the tangents of its outputs for `level`, outside of which this is called.
 
     Raises RuntimeError where `jvp` returns what cannot be the tangents: another number, no tensors, other shapes, or
     tensors that are not views where outputs are, not written to in place where outputs were.
     """
     tangents = [level.tangent(a) if isinstance(a, TensorBase) else None for a in args]
-    level.asleep = True
-    try:
-        ctx, result = _applied(level, function, args)
-        given = [_given(ctx, a, t) for a, t in zip(args, tangents, strict=True)]
-        found = function.jvp(ctx, *given)
-        outputs = result if isinstance(result, tuple) else (result,)
-        found = _checked(ctx, outputs, found if isinstance(found, tuple) else (found,), given, args)
-    finally:
-        level.asleep = False
+    ctx, result = _applied(function, args)
+    given = [_given(ctx, a, t) for a, t in zip(args, tangents, strict=True)]
+    found = function.jvp(ctx, *given)
+    outputs = result if isinstance(result, tuple) else (result,)
+    found = _checked(ctx, outputs, found if isinstance(found, tuple) else (found,), given, args)
     for out, tangent in zip(outputs, found, strict=True):
         if tangent is not None and id(out) not in ctx.dirty:
             level.set_tangent(out, tangent)
@@ -50,7 +46,7 @@ def apply_function(level: ForwardLevel, function: type[Function], args: tuple[An
     return result
 
 
-def _applied(level: ForwardLevel, function: type[Function], args: tuple[Any, ...]) -> tuple[FunctionCtx, Any]:
+def _applied(function: type[Function], args: tuple[Any, ...]) -> tuple[FunctionCtx, Any]:
     """The context for `jvp`, and the outputs: as watchers outside make them if they take the function."""
     if not any(watcher.takes_function(function, args) for watcher in state.now.watchers):
         enabled = set_enabled(False)
@@ -59,7 +55,7 @@ def _applied(level: ForwardLevel, function: type[Function], args: tuple[Any, ...
         finally:
             set_enabled(enabled)
     if function.setup_context is Function.setup_context:
-        raise NotDifferentiableError(NEEDS_SETUP_CONTEXT)
+        raise TransformError(NEEDS_SETUP_CONTEXT)
     result = function.apply(*args)
     ctx = FunctionCtx(function, args)
     enabled, state.grad_enabled = state.grad_enabled, False
@@ -82,29 +78,31 @@ def _checked(
 ) -> list[Any]:
     """The tangent of each output, None where it has none."""
     if len(found) != len(outputs):
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             f"Function's jvp returned an invalid number of forward gradients (expected {len(outputs)} but got "
             f"{len(found)})"
         )
     for i, tangent in enumerate(found):
         if tangent is not None and not isinstance(tangent, TensorBase):
-            raise NotDifferentiableError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {i}.")
+            raise ForwardModeError(f"expected Variable or None (got {type(tangent).__name__}) for grad output {i}.")
     passed = [(a, t) for a, t in zip(args, given, strict=True) if isinstance(a, TensorBase)]
     return [_fitting(ctx, i, out, t, passed) for i, (out, t) in enumerate(zip(outputs, found, strict=True))]
 
 
 def _fitting(ctx: FunctionCtx, i: int, out: Any, tangent: Any, passed: Sequence[tuple[Any, Any]]) -> Any:
     """The tangent of output `i`, if it can be that."""
-    wanted = isinstance(out, TensorBase) and out._array.dtype.kind not in "biu" and id(out) not in ctx.non_differentiable
+    wanted = (
+        isinstance(out, TensorBase) and out._array.dtype.kind not in "biu" and id(out) not in ctx.non_differentiable
+    )
     if not wanted:
         if tangent is None:
             return None
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             f"Function's jvp returned a gradient at position {i}, but  the corresponding forward output is not a "
             "differentiable Tensor.You should return None at that position instead."
         )
     if tangent is None:
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             f"Function's jvp returned None at position {i}, but the corresponding forward output is a differentiable "
             "tensor: return zeros, or mark it as non-differentiable"
         )
@@ -117,7 +115,7 @@ def _fitting(ctx: FunctionCtx, i: int, out: Any, tangent: Any, passed: Sequence[
             )
         return tangent
     if (_is_view(out) or any(_same_memory(out, a) for a, _ in passed)) and not _is_view(tangent):
-        raise NotDifferentiableError(
+        raise ForwardModeError(
             "A custom Function's forward is returning a view (or an input as-is) but the jvp is not returning a view."
         )
     return cast_to(tangent, dtype_of(out))

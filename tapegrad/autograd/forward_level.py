@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import engine
-from ..ops.common import cast_to, dtype_of, keep_values
+from ..ops.common import cast_to, dtype_of
 from ..ops.creation import clone, new_leaf, zeros_like
 from ..primitives.arithmetic import where
 from ..primitives.shaping import broadcast_to
-from ..tape import Primitive, TensorBase, Watcher, apply, chain_of, check_writable, edge_of, state, write
+from ..tape import Primitive, TensorBase, Watcher, apply, chain_of, check_writable, edge_of, history, state, write
 from ..tape.apply import move
-from ..tape.inplace import frozen
+from ..tape.inplace import frozen, keep_values
 from ..tape.node import next_sequence
 from .backward import grad
 
@@ -76,7 +76,6 @@ class ForwardLevel(Watcher):
     def __init__(self) -> None:
         self._entries: dict[int, _Entry] = {}
         self._since = 0  # nodes younger than that were made for the write that is going on
-        self.asleep = False  # while it runs a `Function`, whose `jvp` gives the tangents
 
     # Tangents
 
@@ -84,6 +83,8 @@ class ForwardLevel(Watcher):
         """The tangent of `t`, None if it has none."""
         entry = self._entry(t)
         if entry is not None:
+            if entry.tangent is not None:
+                history(entry.tangent)  # a view of what may have been written to
             return entry.tangent
         view = t._view
         base = None if view is None else view.base
@@ -122,14 +123,11 @@ class ForwardLevel(Watcher):
         """It is over: no tensor has a tangent."""
         self._entries.clear()
 
-    def _sees(self) -> bool:
-        return is_enabled() and not self.asleep
-
     # What is told
 
     def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:
         """Compute the tangent of `out`."""
-        if not self._entries or not self._sees():
+        if not self._entries or not is_enabled():
             return
         tangents = [self.tangent(x) if isinstance(x, TensorBase) else None for x in operands]
         if all(t is None for t in tangents):
@@ -164,14 +162,14 @@ class ForwardLevel(Watcher):
 
     def will_write(self, t: TensorBase) -> None:
         """Raise what forbids to write to the tangent."""
-        tangent = self.tangent(t) if self._sees() else None
+        tangent = self.tangent(t) if is_enabled() else None
         if tangent is not None:
             check_writable(tangent)
         self._since = next_sequence()
 
     def will_take(self, t: TensorBase, out: TensorBase) -> None:
         """Where the graph of the new tangent saved what will be overwritten, let it keep copies."""
-        new: Any = self.tangent(out) if self._sees() else None
+        new: Any = self.tangent(out) if is_enabled() else None
         if new is None:
             return
         for old in (t, self.tangent(t)):
@@ -188,7 +186,7 @@ class ForwardLevel(Watcher):
 
     def write(self, t: TensorBase, out: TensorBase, tracked: bool) -> None:  # noqa: ARG002  (the tangent has its own)
         """Write to the tangent: zeros, if what was written has none."""
-        if not self._sees():
+        if not is_enabled():
             return
         held: Any = self.tangent(t)
         new: Any = self.tangent(out)
@@ -205,7 +203,7 @@ class ForwardLevel(Watcher):
 
     def _zeros_for(self, t: TensorBase) -> Any:
         """A tangent of zeros for the view `t`, which is one of a tangent of zeros for its base; None for no view."""
-        base = None if t._view is None else t._view.base
+        base: Any = None if t._view is None else t._view.base
         if base is None or self._entry(t) is not None:
             return None
         self.set_tangent(base, zeros_like(base))
@@ -215,7 +213,7 @@ class ForwardLevel(Watcher):
 
     def text(self, t: TensorBase) -> str | None:
         """`t` with its tangent."""
-        tangent = self.tangent(t) if self._sees() else None
+        tangent = self.tangent(t) if is_enabled() else None
         if tangent is None:
             return None
         from ..tensor import plain_text
@@ -224,7 +222,7 @@ class ForwardLevel(Watcher):
 
     def takes_function(self, function: Any, args: tuple[Any, ...]) -> bool:  # noqa: ARG002
         """It does if an argument has a tangent."""
-        return self._sees() and any(isinstance(a, TensorBase) and self.tangent(a) is not None for a in args)
+        return is_enabled() and any(isinstance(a, TensorBase) and self.tangent(a) is not None for a in args)
 
     def function(self, function: Any, args: tuple[Any, ...]) -> Any:
         """The function, and the tangents that its `jvp` gives."""
@@ -339,7 +337,9 @@ def _lies_as(tangent: Array, primal: Array) -> bool:
 def laid_out_as(primal: Array, tangent: Any) -> Any:
     """A copy of `tangent` that lies in memory as `primal` does, if each element of that is in a place of its own."""
     copy = clone(tangent)
-    if not _lies_as(copy._array, primal) and all(n == 1 or s > 0 for n, s in zip(primal.shape, primal.strides, strict=True)):
+    if not _lies_as(copy._array, primal) and all(
+        n == 1 or s > 0 for n, s in zip(primal.shape, primal.strides, strict=True)
+    ):
         room = 1 + sum((n - 1) * s for n, s in zip(primal.shape, primal.strides, strict=True)) // primal.itemsize
         held: Array = np.ndarray(primal.shape, primal.dtype, np.zeros(room, primal.dtype), 0, primal.strides)
         held[...] = copy._array

@@ -152,7 +152,7 @@ class FunctionCtx(Node):
                     f"got {list(x._array.shape)} but expected shape compatible with {list(target.shape)}"
                 )
             x = broadcast_adjoint(x, target.shape)
-        return cast_to(x, from_numpy_dtype(target.dtype))  # type: ignore[arg-type]
+        return cast_to(x, from_numpy_dtype(target.dtype))
 
     def _cotangents(self, g: Any) -> list[Any]:
         """The cotangent of each output as a tensor, zeros where none arrived; None for an output that is no tensor."""

@@ -49,7 +49,7 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     tensors = [tensor] if isinstance(tensor, TensorBase) else tensor
     if not isinstance(tensors, Iterable):
         raise TapegradError("increment_version expect a Iterable[Tensor] as input")
-    storages = [storage_of(t) for t in tensors]  # type: ignore[arg-type]
+    storages = [storage_of(t) for t in tensors]
     if any(storage.version == UNCOUNTED for storage in storages):
         raise TapegradError("Inference tensors do not track version counter.")
     for storage in storages:

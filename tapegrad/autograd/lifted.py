@@ -82,33 +82,38 @@ def _recorder_of(t: TensorBase) -> Any:
 
 
 def settled(t: Any) -> Any:
-    """`t`; or if no leaf that is still there, and no transform that is still active, can ask for its gradient, the same
-    without history.
-    """
+    """`t`; or if it has a history only for the sake of transforms that have ended, the same without."""
     if not _LiftNode.exists or (history(t) is None and not t._requires_grad):
         return t
     return t if lives([edge_of(t)[0]]) else detached(t)
 
 
-def lives(
-    roots: Iterable[Any], ended: Iterable[Node] = (), local: Callable[[TensorBase], bool] | None = None
-) -> bool:
-    """Whether a leaf, or a transform that is still active, can be reached from `roots`.
+def lives(roots: Iterable[Any], ended: Iterable[Node] = (), local: Callable[[TensorBase], bool] | None = None) -> bool:
+    """Whether something can ask for gradients through `roots`: a leaf, or a transform that is still active.
 
-    `ended` are the nodes of a transform that ends now; leaves that are `local` to it do not count.
+    `ended` are the nodes of a transform that ends now; leaves that are `local` to it do not count, nor do those that
+    are gone. Where no transform has ever lifted anything, all is as it always was: True.
     """
     active: set[Node] = set().union(*[w.nodes for w in state.now.watchers if isinstance(w, Lifting)])
     active.difference_update(ended)
+    dead: list[Node] = []
 
     def alive(node: Node) -> bool:
-        if node.edges or isinstance(node, _LiftNode):
+        if isinstance(node, _LiftNode):
+            if node not in active:
+                dead.append(node)
             return node in active
+        if node.edges:
+            return False
         if node.leaf is None:
             return True
         leaf = node.leaf()
-        return leaf is not None and not (local is not None and local(leaf))
+        if leaf is None or local is None or not local(leaf):
+            return leaf is not None
+        dead.append(node)
+        return False
 
-    return any_behind(roots, alive)
+    return any_behind(roots, alive) or not dead
 
 
 def any_behind(roots: Iterable[Any], wanted: Callable[[Any], bool]) -> bool:

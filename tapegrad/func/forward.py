@@ -12,7 +12,7 @@ from ..autograd.backward import grad as autograd_grad
 from ..autograd.forward_ad import current_level, dual, seen_without, tangent_of
 from ..autograd.forward_level import ForwardLevel, set_enabled
 from ..autograd.lifted import settled
-from ..errors import NotDifferentiableError, ShapeError
+from ..errors import ShapeError, TransformError
 from ..ops.common import dtype_of
 from ..ops.creation import new_leaf, zeros_like
 from ..tape import TensorBase, renamed, state
@@ -37,7 +37,7 @@ class Forward(Transform, ForwardLevel):
 
     def __enter__(self) -> Self:
         if type(current_level()) is ForwardLevel:
-            raise NotDifferentiableError("Nested forward mode AD is not supported at the moment")
+            raise TransformError("Nested forward mode AD is not supported at the moment")
         super().__enter__()
         self._enabled = set_enabled(True)
         return self
@@ -60,7 +60,7 @@ class Forward(Transform, ForwardLevel):
         tangent = tangent_of(self, out)
         if tangent is None:
             if strict:
-                raise NotDifferentiableError(
+                raise TransformError(
                     "jvp(f, primals, tangents, strict=True): The output of f is independent of the inputs. This is not "
                     "allowed with strict=True."
                 )
@@ -72,11 +72,11 @@ def jvp(func: Func, primals: Any, tangents: Any, *, strict: bool = False, has_au
     """`func(*primals)`, and the product of its jacobian with `tangents`.
 
     Args:
-        func: returns tensors, or containers of them; with `has_aux` a pair of that and tensors to hand out, which
-            follow as a third result.
+        func: returns tensors, or containers of them.
         primals: a tuple of tensors, or of containers of them.
         tangents: the same structure, each of the shape of its primal.
         strict: raise RuntimeError for an output that does not depend on `primals`, instead of giving zeros.
+        has_aux: whether `func` returns a pair of that and tensors to hand out, which follow as a third result.
 
     Raises RuntimeError for other arguments, or where `func` returns something else.
     """
@@ -88,13 +88,11 @@ def jvp_with_argnums(
 ) -> Any:
     """As `jvp`, by the arguments at `argnums` only (None: all)."""
     if not isinstance(primals, tuple):
-        raise NotDifferentiableError(
-            f"{_JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals)."
-        )
+        raise TransformError(f"{_JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
     leaves, structure = flatten(primals if argnums is None else chosen(primals, argnums))
     given, shape = flatten(tangents)
     if shape != structure:
-        raise NotDifferentiableError(
+        raise TransformError(
             f"{_JVP}: Expected primals and tangents to have the same python structure. For example, if primals is a "
             f"tuple of 3 tensors, tangents also must be. Got primals with structure {structure_text(structure)} and "
             f"tangents with structure {structure_text(shape)}"
@@ -114,10 +112,10 @@ def jvp_with_argnums(
 
 def _require_only_tensors(name: str, listed: list[Any]) -> None:
     if not listed:
-        raise NotDifferentiableError(f"{_JVP}: Expected {name} to contain at least one Tensor.")
+        raise TransformError(f"{_JVP}: Expected {name} to contain at least one Tensor.")
     for x in listed:
         if not isinstance(x, TensorBase):
-            raise NotDifferentiableError(f"{_JVP}: Expected {name} to only contain Tensors, got {type(x)}")
+            raise TransformError(f"{_JVP}: Expected {name} to only contain Tensors, got {type(x)}")
 
 
 def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
@@ -139,7 +137,7 @@ def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
     def push(*tangents: Any) -> Any:
         given, got = flatten(tangents)
         if got != structure:
-            raise NotDifferentiableError(
+            raise TransformError(
                 f"Expected the tangents {structure_text(got)} to have the same argspec as the primals "
                 f"{structure_text(structure)}"
             )

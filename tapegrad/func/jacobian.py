@@ -79,7 +79,7 @@ def _rows(pull: Func, basis: Any, chunk_size: int | None) -> list[Any]:
 
 
 def _bases(tensors: Sequence[Any], chunk_size: int | None) -> Iterator[tuple[Tensor, ...]]:
-    """Unit vectors of the space of all elements of `tensors`, some at a time: for each tensor its part of all of them."""
+    """Unit vectors of the space of all elements of `tensors`, some at a time: for each tensor its part of them."""
     sizes = [t._array.size for t in tensors]
     total = sum(sizes)
     step = total if chunk_size is None else chunk_size
@@ -126,7 +126,10 @@ def jacfwd(func: Func, argnums: Argnums | None = 0, has_aux: bool = False, *, ra
         pushed, *aux = vmap(push, randomness=randomness)(unflatten(structure, list(basis)))
         flat, shape = flatten(pushed)
         found = [
-            [_unflattened(part, x._array.shape) for part, x in zip(_split(movedim(t, 0, -1), sizes, -1), primals, strict=True)]
+            [
+                _unflattened(part, x._array.shape)
+                for part, x in zip(_split(movedim(t, 0, -1), sizes, -1), primals, strict=True)
+            ]
             for t in flat
         ]
         jacobian = unflatten(shape, [_by_argument(structure, row, argnums) for row in found])

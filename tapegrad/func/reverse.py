@@ -10,16 +10,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from ..autograd.backward import grad as autograd_grad
 from ..autograd.function_context import FunctionCtx
 from ..autograd.lifted import Lifting, any_behind, detached, lift, lives, settled
 from ..dtypes import from_numpy_dtype
-from ..errors import NotDifferentiableError
+from ..errors import NotDifferentiableError, TransformError
 from ..ops.creation import zeros_like
 from ..tape import Node, TensorBase, edge_of, history, state
-from ..tree import flatten, unflatten
+from ..tree import Structure, flatten, unflatten
 from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
 from .transform import Transform, mapped_tree, shown
 
@@ -35,7 +35,9 @@ _VJP = "vjp(f, *primals)"
 
 
 class Reverse(Transform, Lifting):
-    """A transform that takes gradients. Grad mode is on inside; what it was outside says whether results keep a graph."""
+    """A transform that takes gradients. Grad mode is on inside; `records` is what it was outside, which says whether
+    results keep a graph.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,14 +58,16 @@ class Reverse(Transform, Lifting):
     def lifted(self, x: Any) -> Tensor:
         """A tensor on the memory of `x` that is a leaf inside. Raises ValueError for what is no tensor."""
         if not isinstance(x, TensorBase):
-            raise ValueError(f"Thing passed to transform API must be Tensor, got {type(x)}")
+            raise ValueError(  # noqa: TRY004  (PyTorch's)
+                f"Thing passed to transform API must be Tensor, got {type(x)}"
+            )
         if x._array.dtype.kind in "biu":
             raise NotDifferentiableError("only Tensors of floating point dtype can require gradients")
         out, node = lift(x, self.records)
         self.nodes.add(node)
         self._lifted[id(out)] = out, x  # type: ignore[assignment]
         self.admit(out)
-        return out  # type: ignore[no-any-return]
+        return out
 
     def lowered(self, t: Any) -> Any:
         """What is handed out for `t`, a result."""
@@ -119,11 +123,11 @@ def _gradient(
         output = func(*replaced(args, argnums, unflatten(structure, lifted)), **kwargs)
         output, aux = split_aux(output, has_aux, _GRAD)
         if not isinstance(output, TensorBase):
-            raise NotDifferentiableError(f"{_GRAD}: Expected f(*args) to return a Tensor, got {type(output)}")
+            raise TransformError(f"{_GRAD}: Expected f(*args) to return a Tensor, got {type(output)}")
         if output._array.ndim:
-            raise NotDifferentiableError(
-                f"{_GRAD}: Expected f(*args) to return a scalar Tensor, got tensor with {output._array.ndim} dims. Maybe "
-                "you wanted to use the vjp or jacrev APIs instead?"
+            raise TransformError(
+                f"{_GRAD}: Expected f(*args) to return a scalar Tensor, got tensor with {output._array.ndim} dims. "
+                "Maybe you wanted to use the vjp or jacrev APIs instead?"
             )
         keeps = transform.records and _may_keep([output], None, transform.nodes)
         found = _pulled([output], lifted, None, create_graph=keeps, retain_graph=keeps)
@@ -137,9 +141,9 @@ def vjp(func: Func, *primals: Any, has_aux: bool = False) -> Any:
     """`func(*primals)`, and a function from cotangents of that to cotangents of `primals`, a tuple.
 
     Args:
-        func: returns tensors, or containers of them; with `has_aux` a pair of that and tensors to hand out, which
-            follow as a third result.
+        func: returns tensors, or containers of them.
         primals: tensors, or containers of them.
+        has_aux: whether `func` returns a pair of that and tensors to hand out, which follow as a third result.
 
     Raises RuntimeError where `func` returns something else; the function does so if the cotangents have not the
     structure of the outputs.
@@ -159,26 +163,40 @@ def vjp_with_argnums(func: Func, primals: tuple[Any, ...], argnums: Argnums | No
         results = unflatten(shape, [transform.lowered(out) for out in flat])
         for out in flat:
             if out._array.dtype.kind in "biu":
-                raise NotDifferentiableError(
+                raise TransformError(
                     "vjp(f, ...): All outputs of f must be floating-point or complex Tensors, got Tensor with dtype "
                     f"torch.{from_numpy_dtype(out._array.dtype).name}"
                 )
         aux = mapped_tree(transform.lowered, aux) if has_aux else None
+    graph = _Graph(flat, shape, lifted, structure, transform.nodes)
 
     def pull(cotangents: Any, retain_graph: bool = True, create_graph: bool | None = None) -> Any:
-        given, got = flatten(cotangents)
-        if got != shape:
-            raise NotDifferentiableError(
-                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the function. "
-                f"cotangents: {shown(got)}, primal output: {shown(shape)}"
-            )
-        keeps = state.grad_enabled if create_graph is None else create_graph
-        keeps = keeps and _may_keep(flat, given, transform.nodes)
-        found = _pulled(flat, lifted, given, create_graph=keeps, retain_graph=retain_graph)
-        pulled = unflatten(structure, [settled(g) for g in found])
+        pulled = graph.pulled(cotangents, retain_graph, state.grad_enabled if create_graph is None else create_graph)
         return pulled[0] if isinstance(argnums, int) else pulled
 
     return (results, pull, aux) if has_aux else (results, pull)
+
+
+class _Graph(NamedTuple):
+    """What a function has computed: its outputs with their graph, the lifted inputs, and how both were nested."""
+
+    outputs: list[Any]
+    shape: Structure
+    inputs: list[Any]
+    structure: Structure
+    nodes: set[Node]
+
+    def pulled(self, cotangents: Any, retain_graph: bool, create_graph: bool) -> Any:
+        """The cotangents of the inputs for those of the outputs."""
+        given, got = flatten(cotangents)
+        if got != self.shape:
+            raise TransformError(
+                "Expected pytree structure of cotangents to be the same as pytree structure of outputs to the "
+                f"function. cotangents: {shown(got)}, primal output: {shown(self.shape)}"
+            )
+        keeps = create_graph and _may_keep(self.outputs, given, self.nodes)
+        found = _pulled(self.outputs, self.inputs, given, create_graph=keeps, retain_graph=retain_graph)
+        return unflatten(self.structure, [settled(g) for g in found])
 
 
 def _may_keep(outputs: Sequence[Any], cotangents: Sequence[Any] | None, ended: Iterable[Node]) -> bool:
@@ -196,7 +214,12 @@ def _runs_user_code(node: Node) -> bool:
 
 
 def _pulled(
-    outputs: Sequence[Any], inputs: Sequence[Any], cotangents: Sequence[Any] | None, *, create_graph: bool, retain_graph: bool
+    outputs: Sequence[Any],
+    inputs: Sequence[Any],
+    cotangents: Sequence[Any] | None,
+    *,
+    create_graph: bool,
+    retain_graph: bool,
 ) -> list[Any]:
     """The gradients of `inputs`, zeros for what the outputs do not depend on."""
     given: Sequence[Any] = [None] * len(outputs) if cotangents is None else cotangents

@@ -11,7 +11,7 @@ import numpy as np
 from ..autograd.forward_function import NEEDS_SETUP_CONTEXT
 from ..autograd.function import Function
 from ..autograd.grad_mode import inference_mode
-from ..errors import InPlaceError, NotDifferentiableError
+from ..errors import InPlaceError, TransformError
 from ..tape import Primitive, TensorBase, Watcher, state
 from ..tree import Structure, flatten, unflatten
 from .vmap_messages import REFUSED
@@ -22,8 +22,8 @@ Array = np.ndarray[Any, Any]
 
 _CAPTURED = (
     "During a grad (vjp, jvp, grad, etc) transform, the function provided attempted to call in-place operation that "
-    "would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to explicitly "
-    "accept the mutated Tensor(s) as inputs."
+    "would mutate a captured Tensor. This is not supported; please rewrite the function being transformed to "
+    "explicitly accept the mutated Tensor(s) as inputs."
 )
 
 
@@ -32,6 +32,8 @@ class Transform(Watcher):
 
     A context manager, the block of which is the function's run.
     """
+
+    looks_inside = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +107,7 @@ class Transform(Watcher):
 
     def changes_graph(self, what: str) -> None:
         """Raise: what is differentiated is for the transforms to say."""
-        raise NotDifferentiableError(REFUSED[what])
+        raise TransformError(REFUSED[what])
 
     def takes_function(self, function: Any, args: tuple[Any, ...]) -> bool:
         """Those of the old style it takes to refuse them."""
@@ -114,7 +116,7 @@ class Transform(Watcher):
     def function(self, function: Any, args: tuple[Any, ...]) -> Any:
         """Raise for one of the old style."""
         if function.setup_context is Function.setup_context:
-            raise NotDifferentiableError(NEEDS_SETUP_CONTEXT)
+            raise TransformError(NEEDS_SETUP_CONTEXT)
         return super().function(function, args)
 
 
@@ -130,7 +132,7 @@ def mapped_tree(function: Any, tree: Any) -> Any:
     leaves, structure = flatten(tree)
     for leaf in leaves:
         if not isinstance(leaf, TensorBase):
-            raise NotDifferentiableError(f"Expected tensors, got unsupported type {type(leaf)}")
+            raise TransformError(f"Expected tensors, got unsupported type {type(leaf)}")
     return unflatten(structure, [function(leaf) for leaf in leaves])
 
 

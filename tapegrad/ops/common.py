@@ -24,12 +24,9 @@ from ..tape import (
     apply_single,
     check_writable,
     state,
-    storage_of,
     write,
 )
 from ..tape.apply import mismatch
-from ..tape.inplace import frozen
-from ..tape.node import next_sequence
 from .support import cpp_name
 
 if TYPE_CHECKING:
@@ -45,7 +42,6 @@ __all__ = [
     "dtype_of",
     "inplace",
     "inplace_exact",
-    "keep_values",
     "normalise_dim",
     "normalise_dims",
     "promote",
@@ -164,8 +160,7 @@ def unary(prim: Primitive, x: Tensor, *, floating: bool = False, **params: Any) 
 
 def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`t` overwritten with `op(t, *args, **kwargs)`. All errors come before anything changes."""
-    check_writable(t)
-    since = next_sequence()
+    since = check_writable(t)
     out = op(t, *args, **kwargs)
     if out._array.shape != t._array.shape:
         raise ShapeError(
@@ -180,38 +175,7 @@ def inplace(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> 
         out = cast_to(out, target)
     elif out is t:
         return t
-    if out._node is not None:
-        keep_values(out._node, t, since)
-    return write(t, out)
-
-
-def keep_values(last: Any, t: Tensor, since: int) -> None:
-    """Where the nodes made since, up to `last`, saved what is about to be overwritten, save copies of it."""
-    storage = storage_of(t)
-    copies: dict[int, TensorBase] = {}
-    pending, seen = [last], {last}
-    while pending:
-        node = pending.pop()
-        for edge in node.edges:
-            if edge.sequence > since and edge not in seen:
-                seen.add(edge)
-                pending.append(edge)
-        if node.saved and any(_looks_at(storage, value) for value in node.saved):
-            node.saved = tuple([_copied(v, copies) if _looks_at(storage, v) else v for v in node.saved])
-
-
-def _looks_at(storage: Any, value: Any) -> bool:
-    """Whether a saved value is a tensor on that memory."""
-    saved = value[0] if type(value) is tuple and value else value
-    return isinstance(saved, TensorBase) and saved._storage is storage
-
-
-def _copied(value: Any, copies: dict[int, TensorBase]) -> TensorBase:
-    """A saved tensor with its history on memory of its own."""
-    t = value[0] if type(value) is tuple else value
-    if id(t) not in copies:
-        copies[id(t)] = frozen(t)
-    return copies[id(t)]
+    return write(t, out, since)
 
 
 def unmoved(out: Tensor, x: TensorLike) -> Tensor:
@@ -222,8 +186,7 @@ def unmoved(out: Tensor, x: TensorLike) -> Tensor:
 
 def inplace_exact(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
     """`inplace` for what may not change the shape or dtype of `t`, with PyTorch's words for that."""
-    check_writable(t)
-    since = next_sequence()
+    since = check_writable(t)
     out = op(t, *args, **kwargs)
     if out._array.dtype != t._array.dtype:
         have, want = cpp_name(dtype_of(t)), cpp_name(dtype_of(out))
@@ -231,9 +194,7 @@ def inplace_exact(t: Tensor, op: Callable[..., Tensor], *args: Any, **kwargs: An
     if out._array.shape != t._array.shape:
         have, want = str(list(t._array.shape)), str(list(out._array.shape))
         raise ShapeError(f"Bad in-place call: input tensor size {have} and output tensor size {want} should match")
-    if out._node is not None:
-        keep_values(out._node, t, since)
-    return write(t, out)
+    return write(t, out, since)
 
 
 def normalise_dim(op: str, dim: Any, ndim: int) -> int:

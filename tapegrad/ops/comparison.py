@@ -143,12 +143,14 @@ def isclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-
 
 def allclose(input: Tensor, other: Tensor, rtol: float = 1e-05, atol: float = 1e-08, equal_nan: bool = False) -> bool:
     """Whether `isclose` holds everywhere, as a Python bool."""
-    reads_value("allclose()", input)
-    return bool(isclose(input, other, rtol, atol, equal_nan)._array.all())
+    close = isclose(input, other, rtol, atol, equal_nan)
+    reads_value("allclose()", close)
+    return bool(close._array.all())
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
     """Whether both have the same shape and elements, as a Python bool."""
     input, other = both_tensors("equal", input, other)
-    reads_value("equal()", input)
+    for x in (input, other):
+        reads_value("equal()", x)
     return input._array.shape == other._array.shape and bool(eq(input, other)._array.all())

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import TapegradError
 from ..primitives.views import c_strides, memory_of, strided
 from ..tape.apply import move
 from .common import normalise_dim, require_tensor
+from .support import stands_for_more
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -121,8 +123,14 @@ def storage_offset(input: Tensor) -> int:
 
 def data_ptr(input: Tensor) -> int:
     """The address of the first element; 0 for a tensor of none."""
+    _require_storage(input)
     array = input._array
     return int(array.__array_interface__["data"][0]) if array.size else 0
+
+
+def _require_storage(x: Tensor) -> None:
+    if stands_for_more(x):
+        raise TapegradError("Cannot access data pointer of Tensor that doesn't have storage")
 
 
 def is_set_to(input: Tensor, tensor: Tensor) -> bool:
@@ -164,4 +172,5 @@ class UntypedStorage:
 
 def untyped_storage(input: Tensor) -> UntypedStorage:
     """The memory of `input`, all of it."""
+    _require_storage(input)
     return UntypedStorage(memory_of(input._array)[0])

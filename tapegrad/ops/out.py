@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "WithOut", "bool_or_byte", "castable", "exact", "expected", "float_result", "floating", "input_and_out",
+    "WithOut", "bool_or_byte", "castable", "composed", "exact", "expected", "float_result", "floating", "input_and_out",
     "joined", "like_input", "nonzero_type", "of_addmm", "of_addmv", "of_dot", "one_dtype", "only_bool", "same",
     "self_and_out", "self_and_result", "with_out",
 ]  # fmt: skip
@@ -207,6 +207,12 @@ def self_and_out(op: str, result: Tensor, out: Tensor) -> None:
     raise TapegradError(
         f"{op}(): self and out expected to have the same dtype, but got self.dtype = {have} and out.dtype = {want}"
     )
+
+
+def composed(_op: str, result: Tensor, out: Tensor) -> None:
+    """None."""
+    have, want = _kinds(result, out)
+    raise TapegradError(f"Expected object of scalar type {have} but got scalar type {want} for argument 'out'")
 
 
 def only_bool(op: str, _result: Tensor, _out: Tensor) -> None:

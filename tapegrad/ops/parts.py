@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, one_of_several_views, renamed
 from .common import dtype_of, normalise_dim, require_tensor
-from .support import reads_value, spelled
+from .support import python_int, reads_value, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -97,6 +98,8 @@ def _several(name: str, views: Iterable[Tensor]) -> Views:
 @spelled
 def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Views:
     """Views of pieces of one dim: of equal size (the last may be shorter), or of the sizes listed."""
+    if isinstance(split_size_or_sections, TensorBase):
+        split_size_or_sections = operator.index(split_size_or_sections)
     if not isinstance(split_size_or_sections, int):
         return split_with_sizes(input, split_size_or_sections, dim)
     return _several("SplitBackward0", _equal_pieces(input, split_size_or_sections, dim))
@@ -133,6 +136,9 @@ def unsafe_chunk(input: Tensor, chunks: int, dim: int = 0) -> Views:
 
 
 def _chunk_size(op: str, x: Tensor, chunks: int, dim: int) -> int:
+    if not hasattr(chunks, "__index__"):
+        raise TypeError(f"{op}(): argument 'chunks' (position 1) must be int, not {type(chunks).__name__}")
+    chunks = operator.index(chunks)
     if chunks <= 0:
         raise TapegradError(f"{op} expects `chunks` to be greater than 0, got: {chunks}")
     shape = require_tensor(op, x)._array.shape
@@ -158,6 +164,9 @@ def _listed_pieces(x: Tensor, lengths: Sequence[int], dim: int) -> list[Tensor]:
     if not shape:
         raise ShapeError("split expects at least a 1-dimensional tensor")
     axis = normalise_dim("split", dim, len(shape))
+    if not isinstance(lengths, Sequence) or isinstance(lengths, str):
+        kind = type(lengths).__name__
+        raise TypeError(f"split_with_sizes(): argument 'split_sizes' (position 2) must be tuple of ints, not {kind}")
     listed = list(lengths)
     if min(listed, default=0) < 0:
         raise ShapeError(
@@ -189,7 +198,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> Views
         )
     axis = normalise_dim("tensor_split", dim, len(shape))
     n = shape[axis]
-    at = indices_or_sections
+    at = python_int(indices_or_sections)
     if isinstance(at, TensorBase):
         at = _listed(at)
     if isinstance(at, int):
@@ -217,7 +226,7 @@ def _listed(at: TensorBase) -> Any:
     return at._array.tolist()
 
 
-def _split_along(op: str, least: int, axis: int, x: Tensor, at: Any) -> Views:
+def _split_along(op: str, least: int, axis: int, x: Tensor, at: tuple[Any, ...]) -> Views:
     """`tensor_split` of a tensor of `least` dims or more along `axis`; a number of pieces must divide its length."""
     shape = require_tensor(op, x)._array.shape
     if len(shape) < least:
@@ -225,6 +234,9 @@ def _split_along(op: str, least: int, axis: int, x: Tensor, at: Any) -> Views:
             f"torch.{op} requires a tensor with at least {least} dimension, but got a tensor with {len(shape)} "
             "dimensions!"
         )
+    if not at:
+        raise TypeError(f"{op}() missing 1 required positional arguments: \"indices\"")
+    at = python_int(at[0]) if len(at) == 1 else at
     if isinstance(at, int) and (at <= 0 or shape[axis] % at):
         raise ShapeError(
             f"torch.{op} attempted to split along dimension {axis}, but the size of the dimension {shape[axis]} is not "
@@ -233,16 +245,19 @@ def _split_along(op: str, least: int, axis: int, x: Tensor, at: Any) -> Views:
     return tensor_split(x, at, axis)
 
 
-def hsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> Views:
+@spelled
+def hsplit(input: Tensor, *indices_or_sections: Any) -> Views:
     """`tensor_split` along the second dim, the first of a vector; a number of pieces must divide its length."""
     return _split_along("hsplit", 1, int(require_tensor("hsplit", input)._array.ndim > 1), input, indices_or_sections)
 
 
-def vsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> Views:
+@spelled
+def vsplit(input: Tensor, *indices_or_sections: Any) -> Views:
     """`tensor_split` along the first dim of two or more; a number of pieces must divide its length."""
     return _split_along("vsplit", 2, 0, input, indices_or_sections)
 
 
-def dsplit(input: Tensor, indices_or_sections: int | Sequence[int]) -> Views:
+@spelled
+def dsplit(input: Tensor, *indices_or_sections: Any) -> Views:
     """`tensor_split` along the third dim; a number of pieces must divide its length."""
     return _split_along("dsplit", 3, 2, input, indices_or_sections)

@@ -13,7 +13,7 @@ from .common import Dims, cast_to, dtype_of, normalise_dim, normalise_dims, requ
 from .comparison import ne
 from .indexing import gather
 from .shaping import cat, flatten, narrow, reshape, squeeze, unsqueeze
-from .support import require_dtype, spelled
+from .support import python_int, require_dtype, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -140,7 +140,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """The largest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `maximum`.
     """
-    dim = other if dim is None else dim
+    dim = other if dim is None else python_int(dim)
     if dim is None:
         return renamed("MaxBackward1", _extremum("max", p.reduce_max, input, None, keepdim))
     if not isinstance(dim, int):
@@ -155,7 +155,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = N
     """The smallest element; with `dim`, (values, indices) over it, the gradient going to the first; with a tensor,
     `minimum`.
     """
-    dim = other if dim is None else dim
+    dim = other if dim is None else python_int(dim)
     if dim is None:
         return renamed("MinBackward1", _extremum("min", p.reduce_min, input, None, keepdim))
     if not isinstance(dim, int):

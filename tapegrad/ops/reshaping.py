@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from .common import Dims, broadcast_shapes, dtype_of, normalise_dim, normalise_d
 from .creation import clone
 from .elementwise import conj
 from .geometry import restrided, strides_of, view_strides
-from .support import sizes, spelled
+from .support import python_int, sizes, spelled
 from .views import view_dtype
 
 if TYPE_CHECKING:
@@ -194,7 +195,7 @@ def t(input: Tensor) -> Tensor:
 def movedim(input: Tensor, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """A view of `input` with some dims moved, the others keeping their order."""
     ndim = require_tensor("movedim", input)._array.ndim
-    listed = [[dims] if isinstance(dims, int) else list(dims) for dims in (source, destination)]
+    listed = [list(dims) if isinstance(dims, Sequence) else [operator.index(dims)] for dims in (source, destination)]
     if len(listed[0]) != len(listed[1]):
         raise ShapeError(
             f"movedim: Invalid source or destination dims: source ({listed[0]} dims) should contain the same number of "
@@ -243,16 +244,17 @@ def H(input: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
 
 
 @spelled
-def squeeze(input: Tensor, dim: Dims = None) -> Tensor:
+def squeeze(input: Tensor, *dim: Any) -> Tensor:
     """A view without the dims (or those of `dim`) that have length one."""
     array = require_tensor("squeeze", input)._array
     shape = array.shape
-    chosen = normalise_dims("squeeze", dim, len(shape)) if dim != () else ()
+    only: Dims = None if not dim else python_int(dim[0]) if len(dim) == 1 else dim
+    chosen = normalise_dims("squeeze", only, len(shape)) if only != () else ()
     kept = [i for i, n in enumerate(shape) if not (n == 1 and i in chosen)]
     out = apply(p.reshape, (input,), {"shape": tuple([shape[i] for i in kept])})
     strides = strides_of(array)
     out = restrided(out, tuple([strides[i] for i in kept]))
-    return renamed(f"SqueezeBackward{0 if dim is None else 1 if isinstance(dim, int) else 2}", out)
+    return renamed(f"SqueezeBackward{0 if only is None else 1 if isinstance(only, int) else 2}", out)
 
 
 @spelled
@@ -352,9 +354,10 @@ def expand_as(input: Tensor, other: Tensor) -> Tensor:
     return expand(input, other._array.shape)
 
 
-def broadcast_to(input: Tensor, size: Sequence[int]) -> Tensor:
-    """`expand` with the shape as one argument."""
-    return expand(input, size)
+@spelled
+def broadcast_to(input: Tensor, *size: Any) -> Tensor:
+    """`expand`, by NumPy's name."""
+    return expand(input, sizes("broadcast_to", size))
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:

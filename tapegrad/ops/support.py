@@ -18,17 +18,19 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "both_tensors", "cpp_name", "is_bool", "made_like", "overflow", "reads_value", "require_dtype", "sizes", "spelled",
-    "stands_for_more", "text_of", "unspelled", "values_of",
+    "both_tensors", "cpp_name", "is_bool", "made_like", "overflow", "python_int", "reads_value", "require_dtype",
+    "sizes", "spelled", "stands_for_more", "text_of", "unspelled", "values_of",
 ]  # fmt: skip
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 # NumPy's names, which PyTorch accepts as well
-_NUMPY_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
-_NUMPY_NAMES["from"] = "from_"  # PyTorch's own, which Python keeps for itself
+_OTHER_NAMES = {"axis": "dim", "keepdims": "keepdim", "x": "input", "a": "input", "x1": "input", "x2": "other"}
+_OTHER_NAMES["from"] = "from_"  # PyTorch's own, which Python keeps for itself
+_OTHER_NAMES |= dict.fromkeys(["sections", "indices", "tensor_indices_or_sections"], "indices_or_sections")
 
+_NEVER_ONE_INT = ("size", "shape", "repeats", "dims")
 
 _CPP_NAMES = {
     "bool": "bool", "uint8": "unsigned char", "int8": "signed char", "int16": "short int", "int32": "int",
@@ -64,6 +66,11 @@ def sizes(op: str, args: tuple[Any, ...], name: str = "size") -> tuple[int, ...]
     except TypeError:
         wrong = next(n for n in listed if not hasattr(n, "__index__"))
         raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, but found {type(wrong).__name__}") from None
+
+
+def python_int(x: Any) -> Any:
+    """An integer of NumPy's as one of Python's; anything else as it is."""
+    return int(x) if isinstance(x, np.integer) else x
 
 
 def is_bool(x: Any) -> bool:
@@ -116,8 +123,10 @@ def made_like(out: Tensor, source: TensorBase) -> Tensor:
 
 
 def spelled(function: Callable[P, R]) -> Callable[P, R]:
-    """Also accept NumPy's names of keyword arguments, and `*sizes` as one keyword argument, as PyTorch does."""
+    """Also accept other names of keyword arguments, and `*sizes` as one keyword argument, as PyTorch does."""
     parameters = list(inspect.signature(function).parameters.values())
+    own = {p.name for p in parameters}
+    names = {other: name for other, name in _OTHER_NAMES.items() if name in own and other not in own}
     starred = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
     before = [p.name for p in parameters if starred and p.kind is p.POSITIONAL_OR_KEYWORD]
 
@@ -125,8 +134,10 @@ def spelled(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: Any, **kwargs: Any) -> R:
         if not kwargs:
             return function(*args)  # type: ignore[call-arg]
-        kwargs = {_NUMPY_NAMES.get(name, name): value for name, value in kwargs.items()}
+        kwargs = {names.get(name, name): value for name, value in kwargs.items()}
         if starred in kwargs:
+            if starred in _NEVER_ONE_INT and isinstance(kwargs[starred], int):
+                raise TypeError(f"{function.__name__}(): argument '{starred}' must be tuple of ints, not int")
             args = (*[kwargs.pop(name) for name in before if name in kwargs], *args, kwargs.pop(starred))
         return function(*args, **kwargs)
 

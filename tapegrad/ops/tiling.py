@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from .creation import check_device, clone, new_leaf
 from .joining import cat
 from .parts import narrow
 from .reshaping import expand, reshape, transpose, unsqueeze, view
-from .support import reads_value, require_dtype, sizes, spelled
+from .support import python_int, reads_value, require_dtype, sizes, spelled
 from .views import diagonal as diagonal_view
 from .views import two_axes
 
@@ -72,6 +73,7 @@ def repeat_interleave(
     """
     if repeats is None:
         return _repeated_positions(require_tensor("repeat_interleave", input))
+    repeats = python_int(repeats)
     if isinstance(repeats, int):
         return _repeat_each(input, repeats, dim, output_size)
     if dim is None:
@@ -174,7 +176,7 @@ def roll(input: Tensor, shifts: int | Sequence[int], dims: int | Sequence[int] =
 
     Without `dims` the elements are moved as if in one dim.
     """
-    moved, axes = ([n] if isinstance(n, int) else list(n) for n in (shifts, dims))
+    moved, axes = (list(n) if isinstance(n, Sequence) else [operator.index(n)] for n in (shifts, dims))
     shape = require_tensor("roll", input)._array.shape
     if len(moved) == 1 and not axes:
         return renamed("RollBackward0", reshape(_rolled(reshape(input, -1), moved[0], 0), shape))

@@ -9,7 +9,8 @@ from ..errors import UnsupportedError
 from ..storage import UNCOUNTED
 from ..tape import check_writable, renamed, state, storage_of
 from . import reshaping, views
-from .common import Dims, require_tensor
+from .common import require_tensor
+from .support import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,10 +74,11 @@ def unsqueeze_(input: Tensor, dim: int) -> Tensor:
     return _become("UnsqueezeBackward1", input, reshaping.unsqueeze, dim)
 
 
-def squeeze_(input: Tensor, dim: Dims = None) -> Tensor:
+@spelled
+def squeeze_(input: Tensor, *dim: Any) -> Tensor:
     """`squeeze`, in place."""
-    number = 3 if dim is None else 4 if isinstance(dim, int) else 5
-    return _become(f"SqueezeBackward{number}", input, reshaping.squeeze, dim)
+    number = 3 if not dim else 4 if len(dim) == 1 and isinstance(dim[0], int) else 5
+    return _become(f"SqueezeBackward{number}", input, reshaping.squeeze, *dim)
 
 
 def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:

@@ -47,9 +47,15 @@ atan2 = Primitive(
     "atan2",
     np.arctan2,
     elementwise=True,
-    a=lambda g, a, b: where((a == 0) & (b == 0), 0.0, g * b / (a * a + b * b)),
-    b=lambda g, a, b: where((a == 0) & (b == 0), 0.0, -g * a / (a * a + b * b)),
+    a=lambda g, a, b: g * b / _squared_distance(a, b),
+    b=lambda g, a, b: -g * a / _squared_distance(a, b),
 )
+
+
+def _squared_distance(a: Any, b: Any) -> Any:
+    """From the origin, and 1 there, so that 0 divided by it is 0."""
+    return where((a == 0) & (b == 0), 1.0, a * a + b * b)
+
 
 hypot = Primitive(
     "hypot",

@@ -13,19 +13,20 @@ from typing import Any
 import numpy as np
 
 from ..tape import Primitive
-from .structure import cast
+from .structure import cast, rebind, stop_gradient
 
 __all__ = [
     "abs_", "add", "ceil", "clip", "conj", "div", "floor", "floor_divide", "fmod", "imag", "maximum", "minimum", "mul",
-    "neg", "pow_", "pow_scalar", "real", "reciprocal", "relu", "remainder", "round_", "sign", "sub", "trunc", "where",
+    "neg", "pow_", "pow_scalar", "real", "reciprocal", "relu", "remainder", "round_", "sign", "sub",
+    "threshold_backward", "trunc", "where",
 ]  # fmt: skip
 
 # `x.conjugate()` is spelled out in rules since arrays, tensors and Python scalars all have it.
 
 
 def _zero(g: Any) -> Any:
-    """A cotangent of zeros like `g`, also where `g` is inf or nan."""
-    return where(False, g, 0.0)
+    """A cotangent of zeros like `g`, also where `g` is inf or nan, that depends on nothing."""
+    return where(False, stop_gradient(g), 0.0)
 
 
 add = Primitive("add", np.add, elementwise=True, a=lambda g: g, b=lambda g: g)
@@ -55,8 +56,13 @@ reciprocal = Primitive("reciprocal", np.reciprocal, elementwise=True, a=lambda g
 
 def _pow_scalar(a: Any, *, exponent: Any) -> Any:
     """By the operator, which is fast for small whole powers; bfloat16 must be told to stay itself."""
-    out = a**exponent
+    out = a**exponent if exponent != -0.5 or a.dtype.kind == "c" else np.reciprocal(np.sqrt(a))
     return out if out.dtype == a.dtype else out.astype(a.dtype)
+
+
+def _slope(a: Any, exponent: Any) -> Any:
+    """`exponent * a ** (exponent - 1)`."""
+    return exponent * (a ** (exponent - 1) if exponent != 0.5 else pow_scalar(a, exponent=-0.5))
 
 
 pow_scalar = Primitive(
@@ -64,9 +70,12 @@ pow_scalar = Primitive(
     _pow_scalar,
     node_name="PowBackward0",
     elementwise=True,
-    a=lambda g, a, exponent: g * (exponent * a ** (exponent - 1)).conjugate() if exponent != 0 else _zero(g),
+    a=lambda g, a, exponent: g * _slope(a, exponent).conjugate() if exponent != 0 else _zero(g),
 )
-"""`a` to a power that is a Python number; the derivative of `a ** 0` is 0 even at 0."""
+"""`a` to a power that is a Python number; the powers 0.5 and -0.5 are roots, which differ from others at -0 and -inf.
+
+The derivative of `a ** 0` is 0 even at 0.
+"""
 
 pow_ = Primitive(
     "pow",
@@ -102,9 +111,14 @@ remainder = Primitive(
     np.remainder,
     elementwise=True,
     a=lambda g: g,
-    b=lambda g, a, b: -g * floor_divide(a, b),
+    b=lambda g, a, b: -g * _floor_quotient(a, b),
 )
 """`a - floor(a / b) * b`: the sign of the divisor, as Python's `%`."""
+
+
+def _floor_quotient(a: Any, b: Any) -> Any:
+    """`floor_divide`, with the derivative that it has not: that of `floor`, which is 0."""
+    return rebind(floor(a / b), floor_divide(a, b))
 
 
 floor_divide = Primitive("floor_divide", np.floor_divide, elementwise=True, a=None, b=None)
@@ -174,8 +188,18 @@ relu = Primitive(
     "relu",
     lambda a: np.maximum(a, 0),
     elementwise=True,
-    a=lambda g, out: where(out <= 0, 0.0, g),
+    a=lambda g, out: threshold_backward(g, out),
 )
+
+threshold_backward = Primitive(
+    "threshold_backward",
+    lambda a, b: np.where(b <= 0, 0, a),
+    node_name="ThresholdBackwardBackward0",
+    elementwise=True,
+    a=lambda g, b: threshold_backward(g, b),
+    b=lambda g: _zero(g),
+)
+"""`a`, and 0 where `b` is not above 0: a cotangent through `relu`, which has a derivative, of 0, by the result too."""
 
 conj = Primitive("conj", np.conjugate, elementwise=True, a=lambda g: g.conjugate())
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InPlaceError
-from ..storage import UNCOUNTED
+from ..storage import UNCOUNTED, Storage
 from .apply import apply, renamed
 from .hooks import move_retained
-from .node import Node
+from .node import Node, next_sequence
 from .primitive import PRIMITIVES
 from .saved import Packed, plain_name
 from .state import state
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["check_writable", "rederive", "write"]
 
 
-def check_writable(t: TensorBase) -> None:
-    """Raise InPlaceError if autograd forbids writing to `t` in place, before anything is computed."""
+def check_writable(t: TensorBase) -> int:
+    """Raise InPlaceError if autograd forbids writing to `t` in place, before anything is computed.
+
+    Returns the number from which on nodes belong to the operation that writes (see `write`).
+    """
     if state.now.watchers:
         state.now.tell("will_write", t)
     history(t)
@@ -46,6 +49,7 @@ def check_writable(t: TensorBase) -> None:
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
+    return next_sequence()
 
 
 def _overlapping(array: np.ndarray[Any, Any]) -> bool:
@@ -110,10 +114,11 @@ def require_followed(t: TensorBase, view: View, *, indirect: bool = False) -> No
     raise InPlaceError(f"{where} {_WHY[creation]}")
 
 
-def write(t: Tensor, out: Tensor) -> Tensor:
+def write(t: Tensor, out: Tensor, since: int | None = None) -> Tensor:
     """Give `t` the value and history of `out`, a fresh tensor of its shape and dtype. Returns `t`.
 
-    `check_writable(t)` must have passed. Bumps the version, moves the history of the base if `t` is a view, and
+    `check_writable(t)` must have passed; `since` is what it returned, if `out` was computed of `t` in several steps.
+    Bumps the version, moves the history of the base if `t` is a view, and
     tells the recorder.
     """
     now = state.now
@@ -121,13 +126,16 @@ def write(t: Tensor, out: Tensor) -> Tensor:
     view = t._view
     if tracked and view is not None:
         require_followed(t, view)
-    if now.watchers:
+    watched = now.watchers
+    if watched:
         now.tell("will_take", t, out)
     storage = storage_of(t)
     node = out._node
-    if node is not None and node.saved:
-        _keep_old_value(node, t)
-    if now.watchers:
+    if node is not None:
+        keep_values(node, t, node.sequence if since is None else since)
+        if node.saved:
+            _keep_result(node, t, storage)
+    if watched:
         now.tell("before_write", t)
     np.copyto(writable(t), out._array)
     if storage.version != UNCOUNTED:
@@ -135,7 +143,7 @@ def write(t: Tensor, out: Tensor) -> Tensor:
         storage.writer = _writer()
     if tracked:
         rebase(t, out)
-    if now.watchers:
+    if watched:
         now.tell("write", t, out, tracked)
     return t
 
@@ -148,19 +156,42 @@ def _writer() -> tuple[CodeType, int]:
     return frame.f_code, frame.f_lasti
 
 
-def _keep_old_value(node: Node, t: TensorBase) -> None:
-    """Where `node` saved `t` itself, save a copy of the value that is about to be overwritten."""
+def keep_values(last: Node, t: TensorBase, since: int) -> None:
+    """Where `last`, or the nodes before it made after `since`, saved what is about to be overwritten, save copies."""
+    storage = storage_of(t)
+    copies: dict[int, TensorBase] = {}
+    pending, seen = [last], {last}
+    while pending:
+        node = pending.pop()
+        for edge in node.edges:
+            if edge.sequence > since and edge not in seen:
+                seen.add(edge)
+                pending.append(edge)
+        if node.saved and any(_looks_at(storage, value) for value in node.saved):
+            node.saved = tuple([_copied(v, copies) if _looks_at(storage, v) else v for v in node.saved])
+
+
+def _looks_at(storage: Storage, value: Any) -> bool:
+    """Whether a saved value is a tensor on that memory."""
+    saved = value[0] if type(value) is tuple and value else value
+    return isinstance(saved, TensorBase) and saved._storage is storage
+
+
+def _copied(value: Any, copies: dict[int, TensorBase]) -> TensorBase:
+    """A saved tensor with its history on memory of its own."""
+    t = value[0] if type(value) is tuple else value
+    if id(t) not in copies:
+        copies[id(t)] = frozen(t)
+    return copies[id(t)]
+
+
+def _keep_result(node: Node, t: TensorBase, storage: Storage) -> None:
+    """Where `node` saved its result, save `t`, which is about to take it: one memory instead of two."""
     assert node.saved is not None
     saved = list(node.saved)
     for slot in node.plan.tensor_slots:
-        value = saved[slot]
-        if type(value) is Packed:
-            continue
-        if node.plan.sources[slot][0] == "out":
-            storage = storage_of(t)
+        if node.plan.sources[slot][0] == "out" and type(saved[slot]) is not Packed:
             saved[slot] = t._array, storage, storage.version + 1
-        elif value is t or (type(value) is tuple and value[0] is t):
-            saved[slot] = frozen(t)
     node.saved = tuple(saved)
 
 
@@ -224,7 +255,7 @@ def _write_places(base: Any, chain: Chain, new: Any) -> Any:
     for prim, params in chain:
         seen = prim.forward(seen, **params)
     if seen.dtype != whole.dtype:
-        raise InPlaceError("an in-place write through views that repeat elements and then change the dtype: clone() first")
+        raise InPlaceError("in-place write through views that repeat elements and then change the dtype: clone() first")
     size = whole.itemsize
     offset = (seen.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // size
     strides = tuple(step // size for step in seen.strides)
@@ -268,4 +299,4 @@ def rederive(t: TensorBase) -> None:
     _set_history(t, seen._node, seen._index)
 
 
-__all__ += ["frozen", "rebase", "require_followed", "write_through"]
+__all__ += ["frozen", "keep_values", "rebase", "require_followed", "write_through"]

@@ -108,25 +108,11 @@ class Node:
     def _sequence_nr(self) -> int:
         return self.sequence
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise TypeError(f"cannot pickle '{self.name()}' object")
+
     def __repr__(self) -> str:
         return f"<{self.name()} object at {id(self):#x}>"
-
-    def __getattr__(self, name: str) -> Any:
-        """What the node saved, by PyTorch's names: `_saved_self`, `_saved_other`, `_saved_result` and so on."""
-        if name.startswith("_saved_") and self.leaf is None:
-            wanted = name.removeprefix("_saved_")
-            for slot, source in enumerate(self.plan.sources):
-                if wanted in self._saved_names(*source):
-                    return self.unpack(as_tensors=True)[slot]
-        raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
-
-    def _saved_names(self, kind: str, key: Any) -> tuple[str, ...]:
-        """What a saved value is called."""
-        if kind == "operand":
-            names = self.prim.operands
-            pytorchs = ("self", "exponent" if names[1:] and self.prim.name == "pow" else "other")
-            return (*pytorchs[key : key + 1], *names[key : key + 1])
-        return ("result", "out") if kind == "out" else (str(key),)
 
     def release(self) -> None:
         """Forget the saved values; a node that saves no tensors stays usable, as in PyTorch."""
@@ -220,10 +206,33 @@ def exposed(node: Node) -> Node:
     if type(node) is Node:
         cls = _classes.get(node.kind)
         if cls is None:
-            bases = (AccumulateGrad,) if node.leaf is not None else (Node,)
+            bases = (AccumulateGrad if node.leaf is not None else _Exposed,)
             cls = _classes[node.kind] = type(node.kind, bases, {"__slots__": (), "__module__": __name__})
         node.__class__ = cls
     return node
+
+
+class _Exposed(Node):
+    """A node as users see it. Only here, as a class with a `__getattr__` makes each attribute access slow."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        """What the node saved, by PyTorch's names: `_saved_self`, `_saved_other`, `_saved_result` and so on."""
+        if name.startswith("_saved_"):
+            wanted = name.removeprefix("_saved_")
+            for slot, source in enumerate(self.plan.sources):
+                if wanted in self._saved_names(*source):
+                    return self.unpack(as_tensors=True)[slot]
+        raise AttributeError(f"'{self.name()}' object has no attribute '{name}'")
+
+    def _saved_names(self, kind: str, key: Any) -> tuple[str, ...]:
+        """What a saved value is called."""
+        if kind == "operand":
+            names = self.prim.operands
+            pytorchs = ("self", "exponent" if names[1:] and self.prim.name == "pow" else "other")
+            return (*pytorchs[key : key + 1], *names[key : key + 1])
+        return ("result", "out") if kind == "out" else (str(key),)
 
 
 class AccumulateGrad(Node):

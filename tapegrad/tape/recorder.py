@@ -46,17 +46,17 @@ class _Entry:
 
 
 class _Memory:
-    """The present value of a storage: that of the tensor whose chain has length `depth`.
+    """The present value of a storage: that of the tensor that looks at it through `chain`.
 
     `count` is the number of writes so far; `inputs` the positions of the tape's inputs on this memory; `overwritten`
     the values that were written over through `.data`, which autograd does not notice.
     """
 
-    __slots__ = ("count", "depth", "inputs", "overwritten", "var")
+    __slots__ = ("chain", "count", "inputs", "overwritten", "var")
 
-    def __init__(self, var: Var, depth: int) -> None:
+    def __init__(self, var: Var, chain: Chain) -> None:
         self.var = var
-        self.depth = depth
+        self.chain = chain
         self.count = 0
         self.inputs: list[int] = []
         self.overwritten: list[Var] = []
@@ -101,7 +101,7 @@ class Recorder(Watcher):
         if t._node is not None:
             self._foreign.add(position)
         if t._storage is not None:
-            memory = self._memory.setdefault(t._storage.memory, _Memory(var, len(chain_of(t))))
+            memory = self._memory.setdefault(t._storage.memory, _Memory(var, chain_of(t)))
             memory.inputs.append(position)
 
     def position(self, t: TensorBase) -> int | None:
@@ -209,8 +209,9 @@ class Recorder(Watcher):
             return _Entry(t, var if t._requires_grad else self.stopped(var), entry.seen, entry.base)
         memory = None if t._storage is None else self._memory.get(t._storage.memory)
         if memory is not None:
-            if len(chain_of(t)) >= memory.depth:
-                var = self._through(self.stopped(memory.var), chain_of(t)[memory.depth :])
+            depth = len(memory.chain)
+            if chain_of(t)[:depth] == memory.chain:
+                var = self._through(self.stopped(memory.var), chain_of(t)[depth:])
                 if t._requires_grad:
                     var = self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, True)
                 return _Entry(t, var, memory.count)
@@ -226,7 +227,7 @@ class Recorder(Watcher):
 
     def _refresh(self, entry: _Entry, memory: _Memory) -> None:
         """The memory of `entry.tensor` was written through another tensor that autograd does not relate to it."""
-        new = self._through(self.stopped(memory.var), chain_of(entry.tensor)[memory.depth :])
+        new = self._through(self.stopped(memory.var), chain_of(entry.tensor)[len(memory.chain) :])
         entry.var = self._rebind(entry.var, new)
         entry.seen = memory.count
 
@@ -242,7 +243,7 @@ class Recorder(Watcher):
         assert t._storage is not None
         memory = self._memory.get(t._storage.memory)
         if memory is None:
-            memory = self._memory[t._storage.memory] = _Memory(var, len(chain_of(t)))
+            memory = self._memory[t._storage.memory] = _Memory(var, chain_of(t))
             if id(t) in self._inputs:
                 memory.inputs.append(self._inputs[id(t)])
         return memory
@@ -307,7 +308,7 @@ class Recorder(Watcher):
         entry.var = new if tracked else self._rebind(entry.var, new)
         memory.count += 1
         entry.seen = memory.count
-        chain = chain_of(base)[memory.depth :]
+        chain = chain_of(base)[len(memory.chain) :]
         memory.var = self._write_through(self.stopped(memory.var), chain, self.stopped(new)) if chain else entry.var
 
     def _shares(self, a: TensorBase, b: TensorBase) -> bool:

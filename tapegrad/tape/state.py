@@ -30,6 +30,8 @@ class Watcher:
     """Whether it uses what it is told of, which those outside it must know by then."""
     follows_values: ClassVar[bool] = False
     """Whether it must see what the rules of a backward pass compute, so that a walk runs on tensors."""
+    looks_inside: ClassVar[bool] = False
+    """Whether it must see what a compiled function does inside, so that this is not run compiled."""
 
     def step(self, prim: Any, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> bool | None:
         """`out` was computed, and its node made."""

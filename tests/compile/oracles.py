@@ -113,11 +113,20 @@ def eager(probe, by_primitives=False):
     plain = tg.autograd.grad(out, inputs, tensor(probe.g), retain_graph=True)
     first = tg.autograd.grad(out, inputs, g, create_graph=True)
     check_kinds(probe, plain, first)
-    ws = [tensor(w) for w in probe.ws]
-    second = tg.autograd.grad(first, [*inputs, g], ws, create_graph=by_primitives, allow_unused=True)
+    second = second_order(first, [*inputs, g], [tensor(w) for w in probe.ws], by_primitives)
     second = [np.zeros_like(x) if t is None else t.detach().numpy() for t, x in zip(second, probe.primals, strict=True)]
     plain, first = ([t.detach().numpy() for t in found] for found in (first if by_primitives else plain, first))
     return Outcome(out.detach().numpy(), plain, first, second)
+
+
+def second_order(first, inputs, ws, create_graph):
+    """The gradients of the gradients `first` by `inputs`, None where there are none: those of flat functions, which are
+    zeros, depend on nothing."""
+    dependent = [(t, w) for t, w in zip(first, ws, strict=True) if t.requires_grad]
+    if not dependent:
+        return [None] * len(inputs)
+    first, ws = zip(*dependent, strict=True)
+    return tg.autograd.grad(first, inputs, ws, create_graph=create_graph, allow_unused=True)
 
 
 def check_kinds(probe, plain, first):

@@ -39,8 +39,8 @@ POOR = {"log1p": 130.0, "atanh": 130.0}
 EXACT = frozenset(
     [
         "neg", "abs", "sign", "floor", "ceil", "trunc", "round", "where", "maximum", "minimum", "clip", "relu",
-        "conj", "real", "imag", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and", "bitwise_or",
-        "bitwise_xor", "bitwise_not", "isnan", "isinf", "isfinite", "take", "put", "gather", "reduce_max",
+        "threshold_backward", "conj", "real", "imag", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and",
+        "bitwise_or", "bitwise_xor", "bitwise_not", "isnan", "isinf", "isfinite", "take", "put", "gather", "reduce_max",
         "reduce_min", "argmax", "argmin", "any", "all", "reshape", "permute", "broadcast_to", "flip", "slice",
         "unslice", "slice_scatter", "concatenate", "stop_gradient", "rebind", "constant", "full",
     ]

@@ -60,7 +60,9 @@ KINKS = {
     "square at 0": (lambda x: x**2, [[0.0]], [[0.0]]),
     "power 1 at 0": (lambda x: x**1, [[0.0]], [[1.0]]),
     "power 0": (lambda x: x**0, [[0.0, 2.0]], [[0.0, 0.0]]),
-    "power 0.5 at 0": (lambda x: x**0.5, [[0.0]], [[inf]]),
+    "power 0.5 at 0": (lambda x: x**0.5, [[0.0, -0.0]], [[inf, -inf]]),
+    "power 1.5 at 0": (lambda x: x**1.5, [[0.0, -0.0]], [[0.0, 0.0]]),
+    "power -0.5 at 0": (lambda x: x**-0.5, [[0.0, -0.0]], [[-inf, -inf]]),
     "power -1 at 0": (lambda x: x**-1, [[0.0]], [[-inf]]),
     "power of tensors at 0": (
         tg.pow,

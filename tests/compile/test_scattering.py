@@ -13,6 +13,7 @@ WRITES = (
     'y = tg.index_reduce(a, 0, i, b, "mean")',
     "y = tg.masked_scatter(a, a.detach() > 0, b)",
     "y = tg.cumprod(a, 1) + tg.fmod(a, b) + tg.hypot(a, b) + tg.copysign(a, b)",
+    "z = tg.complex(a, b * b); y = z.angle() + tg.polar(a * a, b).angle() + a.angle() + (z * tg.polar(a, b)).real",
     "y = tg.addmm(a[:, :2], a, b.T, beta=0.5) @ tg.lerp(a, b, 0.3)",
     "y = a * 1; y.index_add_(0, i, b); y.lerp_(b, b.sigmoid()); y.tril_()",
     "y = a * 1; y.cumprod_(1); y[i] = b; y.fill_diagonal_(3); y.logit_(0.1)",

@@ -309,7 +309,16 @@ def test_shapes_and_indices() -> None:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "complex64"])
 def test_dtypes(dtype: str) -> None:
-    shown = ["a * b", "a / b", "a.exp() + b", "(a @ b.T).sum()", "a.tanh() * 2", "a[0] - b", "a.reshape(3, 2)", "a.mean(0)"]
+    shown = [
+        "a * b",
+        "a / b",
+        "a.exp() + b",
+        "(a @ b.T).sum()",
+        "a.tanh() * 2",
+        "a[0] - b",
+        "a.reshape(3, 2)",
+        "a.mean(0)",
+    ]
     run([f"dual(lambda a, b: {f}, t(2, 3, dtype='{dtype}'), t(2, 3, seed=1, dtype='{dtype}')) ## loose" for f in shown])
 
 

@@ -88,7 +88,11 @@ def test_in_no_grad_mode(point: str) -> None:
     lines = []
     for f, pull in itertools.product(cases(OF_A_MATRIX)[5:8], cases(PULLING)):
         lines.append(f"{POINTS[point]}\nf = {f}\ntorch.set_grad_enabled(False)\n{pull} ## unnamed")
-        inside = pull.replace("f(", "torch.no_grad()(f)(").replace("(f,", "(torch.no_grad()(f),").replace("(f)", "(torch.no_grad()(f))")
+        inside = (
+            pull.replace("f(", "torch.no_grad()(f)(")
+            .replace("(f,", "(torch.no_grad()(f),")
+            .replace("(f)", "(torch.no_grad()(f))")
+        )
         lines.append(f"{POINTS[point]}\nf = {f}\n{inside} ## unnamed")
     run(lines)
 
@@ -262,6 +266,8 @@ out, pull_ = vjp(lambda a: a ** 3, x); pull_(v, retain_graph=False), caught(pull
 out, pull_ = vjp(lambda a: a ** 3, x); grad(lambda b: pull_(b)[0].sum())(v)
 out, pull_ = vjp(lambda a: a ** 3, x); jvp(lambda b: pull_(b)[0], (v,), (c,))
 out, pull_ = vjp(lambda a: a ** 3, x); vmap(pull_)(torch.stack([v, c]))
+torch.set_grad_enabled(False); out, pull_ = vjp(lambda a: a.exp(), l); torch.set_grad_enabled(True); pull_(v)
+torch.set_grad_enabled(False); out, pull_ = vjp(lambda a: a ** 3, l); torch.set_grad_enabled(True); pull_(v) ## differs: PyTorch's follows the argument itself, though not what was computed of it
 x.grad, grad(lambda a: (a * l).sum())(x).detach(), l.grad
 grad(lambda a: (a * l).sum())(x).sum().backward(); l.grad
 (grad(lambda a: (a ** 3).sum())(l) * v).sum().backward(); l.grad

@@ -49,8 +49,8 @@ x.asinh()
 (x / 3).atanh()
 x.erf()
 x.sigmoid()
-x.relu() ## differs: that derivative is zero, and has no graph here
-x.relu() * x ## differs: that derivative is zero, and has no graph here
+x.relu()
+x.relu() * x
 x.abs()
 x.abs() * x
 x.abs() ** 3
@@ -247,7 +247,7 @@ F.nll_loss(F.log_softmax(x * y, 1), torch.tensor([0, 2]))
 (x.var(1, keepdim=True) + y * y).rsqrt() * x
 (x - x.mean(1, keepdim=True)) / (x.var(1, keepdim=True, unbiased=False) + 1e-3).sqrt() * y
 x * y.detach() + x.detach() * y ** 2
-(x.remainder(y * y + 1)) * x ## differs: that derivative is zero, and has no graph here
+(x.remainder(y * y + 1)) * x
 x.fmod(y * y + 1) * x
 torch.addcmul(x, x, y, value=0.5) ** 2
 torch.addcdiv(x, x * x, y * y + 1, value=0.5) ** 2
@@ -295,19 +295,21 @@ o ** 0
 o ** 1
 o ** 2
 o ** 3
-o ** 2.5 ## differs: PyTorch takes the power -0.5 for rsqrt, which is -inf at -0; C's pow is inf
+o ** 2.5
+o ** 0.5
+o ** -0.5
 o * o * o
 o ** torch.tensor([0.0, 1.0, 2.0, 3.0, 1.0], dtype=torch.float64) ## differs: nan in PyTorch, which multiplies the zero exponent by an infinite power
 torch.tensor(2.0, dtype=torch.float64) ** o
 0 ** o
 o.abs()
-o.abs() * i ## differs: zeros here where PyTorch has None
+o.abs() * i
 o.abs() ** 2
-o.relu() * i ## differs: that derivative is zero, and has no graph here
+o.relu() * i
 o.relu() ** 3
 o.clamp(0, 1) * i
 o.clamp(min=-1) ** 2
-o.sign() * i ## differs: the derivative, which is zero, has a graph here
+o.sign() * i
 o.maximum(i * 0) * i
 o.maximum(o) * i
 o.minimum(-o) * i
@@ -333,7 +335,8 @@ o.rsqrt()
 o.asin()
 o.acos()
 o.atan2(i)
-o.atan2(o)
+o.atan2(o) ## differs: nan at the origin in PyTorch, which multiplies zero by the infinite derivative of a reciprocal
+o.atan2(o.detach() - 1) * i
 o.exp() * i
 (o * 1000).sigmoid() * i
 (o * 1000).tanh() * i
@@ -354,7 +357,7 @@ o.masked_fill(o == 0, 1.0).log() * i
 o.masked_fill(o == 0, -inf).exp() * i
 o.masked_fill(o == 0, -inf).logsumexp(0) * i
 F.softmax(o.masked_fill(o == 0, -inf), 0) * i
-torch.atan2(o, o.detach()) * i ## differs: nan at the origin
+torch.atan2(o, o.detach()) * i ## differs: nan at the origin in PyTorch, which multiplies zero by the infinite derivative of a reciprocal
 o.erf() * i
 o.sinh() * o.cosh()
 """

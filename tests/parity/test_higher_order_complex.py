@@ -64,8 +64,8 @@ z.abs() * x
 (z * w.conj()).abs().sum()
 z.sgn()
 z.sgn() * w
-z.angle() ## differs: there is no angle yet
-torch.angle(z) * x ## differs: there is no angle yet
+z.angle()
+torch.angle(z) * x
 (z * z.conj()).real
 (z * z.conj()).real.sqrt()
 z * x
@@ -104,10 +104,10 @@ x.to(torch.complex128) ** 3
 (x + 1j * y).abs() ** 2
 (x + 1j * y).exp().real
 (x + 1j * y).log().imag
-torch.complex(x, x * x) ** 2 ## differs: there is no complex yet
+torch.complex(x, x * x) ** 2
 torch.view_as_real(z * z)
 torch.view_as_complex(torch.stack([x, x * x], -1)) * z
-torch.polar(x * x + 1, x) * z ## differs: there is no polar yet
+torch.polar(x * x + 1, x) * z
 x.conj() * z
 torch.real(x) * z
 z.cumprod(1)
@@ -160,9 +160,9 @@ loss = z.abs().sum(); loss.backward(torch.tensor(1j, dtype=torch.complex128)); z
 torch.zeros(2, dtype=torch.complex128, requires_grad=True).abs().sum().backward()
 o = torch.zeros(2, dtype=torch.complex128, requires_grad=True); o.abs().sum().backward(); o.grad
 o = torch.zeros(2, dtype=torch.complex128, requires_grad=True); o.sgn().abs().sum().backward(); o.grad
-o = torch.zeros(2, dtype=torch.complex128, requires_grad=True); o.angle().sum().backward(); o.grad ## differs: there is no angle yet
-o = torch.tensor([1j, -1.0 + 0j, 2.0], dtype=torch.complex128, requires_grad=True); o.angle().sum().backward(); o.grad, o.angle() ## differs: there is no angle yet
-o = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True); o.angle().sum().backward(); o.grad, o.angle() ## differs: there is no angle yet
+o = torch.zeros(2, dtype=torch.complex128, requires_grad=True); o.angle().sum().backward(); o.grad
+o = torch.tensor([1j, -1.0 + 0j, 2.0], dtype=torch.complex128, requires_grad=True); o.angle().sum().backward(); o.grad, o.angle()
+o = torch.tensor([-1.0, 0.0, 2.0], requires_grad=True); o.angle().sum().backward(); o.grad, o.angle()
 (g,) = torch.autograd.grad((z * z.conj() * x).real.sum(), z, create_graph=True); pull((g * g.conj()).real.sum(), z, x)
 (g,) = torch.autograd.grad((z.abs() ** 3).sum(), z, create_graph=True); h = torch.autograd.grad(g.abs().sum(), z, create_graph=True)[0]; pull(h.real, z)
 (g,) = torch.autograd.grad((z * x).abs().sum(), x, create_graph=True); g.dtype, pull(g, x, z)

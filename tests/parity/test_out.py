@@ -21,7 +21,7 @@ SETUP = (
 UNARY = (
     "abs absolute neg negative sign sgn floor ceil round trunc fix frac nan_to_num conj_physical square sqrt rsqrt "
     "reciprocal exp exp2 expm1 log log2 log10 log1p logit sigmoid erf sin cos tan asin arcsin acos arccos atan arctan "
-    "sinh cosh tanh asinh arcsinh atanh arctanh sinc deg2rad rad2deg signbit logical_not"
+    "sinh cosh tanh asinh arcsinh atanh arctanh sinc deg2rad rad2deg signbit logical_not angle"
 )
 BINARY = (
     "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow float_power ldexp atan2 arctan2 "
@@ -40,6 +40,8 @@ bitwise_right_shift(i, 1)
 clamp(x, 0, 1)
 clip(x, 0, 1)
 where(x > 0.6, x, y)
+complex(x, y)
+polar(x, y)
 addcmul(x, x, y)
 addcdiv(x, x, y)
 lerp(x, y, 0.3)

@@ -273,6 +273,39 @@ def test_functions_and_shared_memory(case: str) -> None:
     agree(case)
 
 
+# Sizes and dims one by one, in a sequence or by keyword: methods whose arguments are nothing else take them one by one.
+SIZES = {
+    "view": "3, 2", "reshape": "3, 2", "expand": "4, 2, 3", "broadcast_to": "4, 2, 3", "repeat": "2, 1", "tile": "2, 1",
+    "permute": "1, 0", "flip": "0, 1", "squeeze": "0, 1", "squeeze_": "0, 1", "resize_": "3, 2", "new_zeros": "2, 3",
+    "new_ones": "2, 3", "new_empty": "0, 3", "hsplit": "1, 2", "vsplit": "1, 1", "dsplit": "1, 2",
+    "split_with_sizes": "1, 1", "split": "1, 1", "tensor_split": "1, 2", "unflatten": "1, 3",
+}  # fmt: skip
+NAMES = ("size", "shape", "repeats", "dims", "dim", "split_sizes")
+
+
+def size_cases() -> Iterator[str]:
+    for method, sizes in SIZES.items():
+        one = sizes.split(", ")[0]
+        for given in (sizes, f"({sizes})", f"[{sizes}]", f"torch.Size([{sizes}])", f"torch.tensor({one})", "", "1.5", "()"):
+            yield f"x = t({'1, 2, 3' if method == 'dsplit' else '2, 3'}); x.{method}({given}) ## class"
+        for name in NAMES:
+            yield f"x = t(2, 3); x.{method}({name}=({sizes})) ## class"
+            yield f"x = t(2, 3); x.{method}({name}={one}) ## class"
+        yield f"x = t(2, 3, 2); x.{method}(indices=({sizes})) ## class"
+        yield f"x = t(2, 3, 2); x.{method}(sections={one}) ## class"
+    for call in ("split", "chunk", "tensor_split", "squeeze", "hsplit", "repeat_interleave", "max", "unsqueeze", "sum"):
+        yield f"x = t(2, 3); x.{call}(np.int64(1)) ## class"
+    yield "x = t(2, 3); x.roll(np.int64(1), np.int64(0)), x.movedim(np.int64(0), np.int64(1))"
+    yield "x = t(2, 3); torch.hsplit(x, sections=3), torch.tensor_split(x, indices=(0, 1))"
+    yield "x = leaf(1, 3); x.squeeze(0, 1), x.squeeze(0), x.squeeze((0,)), x.squeeze(dim=(0, 1))"
+    yield "x = t(2, 3); x.split(1.5)"
+    yield "x = t(2, 3); x.chunk(2.0)"
+
+
+def test_sizes_and_dims_in_every_form() -> None:
+    agree_all(size_cases())
+
+
 SHAPES = [
     (),
     (3,),

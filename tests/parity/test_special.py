@@ -179,6 +179,54 @@ a = leaf(2, 2); b = leaf(2, 3); c = leaf(3, 2); x = a * 1; x.addmm_(b, c); pull(
 """
 
 
+# Complex numbers and angles
+COMPLEX = """
+x = torch.tensor([0.0, -0.0, 1.0, -1.0, inf, -inf, nan]).requires_grad_(); pull(x.angle(), x)
+z = torch.tensor([0j, complex(-0.0, 0.0), complex(0.0, -0.0), complex(-1.0, -0.0), 1j, -2 + 1j]).requires_grad_(); pull(z.angle(), z) ## unnamed
+torch.tensor([complex(inf, 1), complex(-inf, -inf), complex(nan, 1), complex(1, nan)]).angle()
+torch.angle(torch.tensor([1, -1])), torch.angle(torch.tensor([True])), torch.angle(torch.tensor([3], dtype=torch.uint8))
+torch.angle(torch.tensor([-1.0], dtype=torch.float16)), torch.angle(torch.tensor([-1.0, nan], dtype=torch.bfloat16))
+torch.angle(t(2, 3, dtype="complex64")), torch.angle(input=t(3))
+torch.angle(1.0)
+o = torch.zeros(3); torch.angle(t(3, dtype="float32"), out=o); o
+o = torch.zeros(3, dtype=torch.complex64); torch.angle(t(3, dtype="complex64"), out=o); o
+torch.angle(t(3), out=torch.zeros(3, dtype=torch.int64))
+a = leaf(3); b = leaf(3, seed=1); pull(torch.complex(a, b), a, b)
+a = leaf(3); b = leaf(2, 1, seed=1); pull(torch.complex(a, b), a, b)
+a = leaf(3); pull(torch.complex(a, t(3, seed=1)), a)
+a = leaf(3); pull(torch.complex(a, a) * torch.complex(a, -a), a)
+torch.complex(torch.tensor([-0.0, nan, inf, 0.0]), torch.tensor([inf, 1.0, nan, -0.0]))
+z = torch.complex(t(3), t(3)); z._base is None, z.is_leaf, z.is_contiguous()
+torch.complex(real=t(2), imag=t(2)), torch.polar(abs=t(2), angle=t(2))
+a = leaf(3, low=0.1); b = leaf(3, seed=1); pull(torch.polar(a, b), a, b)
+a = leaf(3, low=0.1); b = leaf(2, 1, seed=1); pull(torch.polar(a, b), a, b)
+a = torch.tensor([0.0, -0.0, -2.0]).requires_grad_(); b = torch.tensor([1.0, 2.0, 3.0]).requires_grad_(); r = torch.polar(a, b); r, pull(r, b)
+a = torch.tensor([0.0, -2.0]).requires_grad_(); b = torch.tensor([1.0, 2.0]); pull(torch.polar(a, b), a) ## differs: PyTorch has the derivative by the length of its size, which has a kink at 0
+torch.polar(torch.tensor([inf, 1.0]), torch.tensor([0.0, inf]))
+torch.complex(t(2), t(3))
+torch.complex(t(2), 1.0)
+torch.complex(1.0, t(2))
+torch.complex(t(2), t(2, dtype="float32"))
+torch.complex(t(2, dtype="float32"), t(2))
+torch.complex(t(2, dtype="int64"), t(2, dtype="int64"))
+torch.complex(t(2, dtype="bfloat16"), t(2))
+torch.complex(t(2, dtype="complex64"), t(2))
+torch.complex(t(2, dtype="float16"), t(2, dtype="float16")) ## differs: there is no complex dtype of two float16
+torch.polar(t(2), t(2, dtype="float32"))
+torch.polar(2, t(2))
+torch.polar(t(2, dtype="int64"), t(2))
+o = torch.zeros(2, dtype=torch.complex128); torch.complex(t(2), t(2, seed=1), out=o); o
+o = torch.zeros(2, dtype=torch.complex128); torch.polar(t(2), t(2, seed=1), out=o); o
+torch.complex(t(2), t(2), out=torch.zeros(2, dtype=torch.complex64))
+torch.polar(t(2), t(2), out=torch.zeros(2, dtype=torch.float64))
+torch.complex(leaf(2), t(2), out=torch.zeros(2, dtype=torch.complex128))
+"""
+
+
+def test_complex_numbers_and_angles() -> None:
+    agree_all(cases(COMPLEX))
+
+
 @pytest.mark.parametrize("case", cases(FORMS))
 def test_forms(case: str) -> None:
     agree(case)

@@ -129,6 +129,8 @@ vmap = torch.func.vmap; vmap(lambda x: x[x > 0])(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: x[0][x[0] > 0])(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: torch.masked_select(x, x > 0))(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: x.data)(t(3, 2))
+vmap = torch.func.vmap; vmap(lambda x: setattr(x, "data", x * 2))(t(3, 2)) ## says: mutating directly with `.data` under vmap transform is not allowed
+vmap = torch.func.vmap; vmap(lambda x: x.data_ptr())(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: x.requires_grad_())(t(3, 2))
 vmap = torch.func.vmap; vmap(lambda x: torch.ones(2).requires_grad_() * x)(t(3, 2))
 vmap = torch.func.vmap; kept = torch.ones(2, requires_grad=True); vmap(lambda x: (torch.ones(2, requires_grad=True) * x).detach() + kept)(t(3, 2)) ## unnamed

@@ -36,7 +36,7 @@ class Memory:
 
 @dataclass(eq=False)
 class Counter:
-    """Counts the writes that autograd notices. What autograd made itself may begin anywhere: `exact` is False."""
+    """Counts the writes that autograd notices. Those of gradients may be counted together: `exact` is False."""
 
     version: int = 0
     exact: bool = True
@@ -124,6 +124,7 @@ class Node(Edge):
         self.saved = tuple(saved)
         self.once = once
         self.freed: bool | None = False  # None: not known
+        self.opaque = False  # whether it is not known what is saved
 
     @property
     def edges(self) -> list[Edge]:
@@ -220,6 +221,7 @@ class Pulled(Node):
     def __init__(self, roots: Sequence[Edge], seeds: Sequence[Saved], direction: Direction, target: Edge) -> None:
         terms, saved = dependences(roots, seeds, target)
         super().__init__(target.shape, terms, saved, once=True)
+        self.opaque = True
         self.roots, self.seeds, self.direction, self.target = roots, seeds, direction, target
 
     def tangent(self, flow: Flow) -> Jet:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from .differences import AVOIDED
 from .graph import Counter, Edge, Hook, Leaf, Memory, Node, Saved, Term
 from .operations import FILLS, Elementwise, Slope
 
@@ -45,7 +46,6 @@ class Tensor:
     origin: str = ""
     seen: int = 0
     plain: bool = True
-    expanded: bool = False
     grad: Tensor | None = None
     retains: bool = False
     accumulator: Leaf | None = None
@@ -206,7 +206,6 @@ class Model:
             edge = t.edge()
             out.node = Node(out.shape, [] if edge is None else [Term(edge, positions.ravel())])
         out.seen = out.counter.version
-        out.expanded = t.expanded or out.overlaps
         return out
 
     def reshape(self, t: Tensor, shape: tuple[int, ...], *, must_view: bool) -> Tensor:
@@ -281,6 +280,7 @@ class Model:
         assert t.through is not None
         through = t.through.ravel()
         node, base.flag = Node(base.shape, once=True), False
+        node.opaque = "write through a view, twice backward" in AVOIDED
         base.derive(node)
         t.history()
         written = Node(t.shape)
@@ -334,6 +334,8 @@ def terms_of(
     )
     node.saved = tuple(kept.values())
     node.once = bool(kept) or (op.scalar and edges[0] is not None)
+    if "fill_, zero_, copy_, twice backward" in AVOIDED and op.slopes[0].zero and edges[0] is not None:
+        node.once = node.opaque = True
 
 
 def ordered(t: Tensor) -> bool:

@@ -73,7 +73,7 @@ class Walk:
     def rehearse(self) -> str | None:
         """The error of the first node that cannot run."""
         for node in self.nodes:
-            unsure = isinstance(node, Pulled)
+            unsure = node.opaque
             if node.once and node.freed is not False:
                 return "freed" if node.freed and not unsure else UNSURE
             if any(saved.modified for saved in node.saved):
@@ -88,7 +88,7 @@ class Walk:
         if not self.retain:
             for node in self.ran if failed and not unsure else self.nodes:
                 if node.once:
-                    node.freed = None if unsure or isinstance(node, Pulled) else True
+                    node.freed = None if unsure or node.opaque else True
         return found
 
     def gradients(self) -> list[Tensor | None]:

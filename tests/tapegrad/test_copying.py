@@ -220,14 +220,34 @@ def test_deepcopy_within_a_recording() -> None:
         tg.jit(lambda x: copy.deepcopy(x) * 2)(x)
 
 
-def test_copies_in_a_jitted_step() -> None:
-    """Parameters that were copied or loaded, some on one memory, are captured as any others."""
+@pytest.mark.parametrize("again", [*DEEP, copy.copy])
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("d", [tg.float64, tg.complex128])
+def test_a_jitted_step_trains_a_copy(again: Callable[[Any], Any], order: tuple[int, int], d: tg.dtype) -> None:
+    """A copy that has its memory to itself is no view, whatever the order of its axes: it can be written to."""
+    w = again(tg.arange(6, dtype=d).reshape(2, 3).permute(order).clone().requires_grad_())
+
+    def step(x: tg.Tensor) -> Any:
+        loss = (abs(w * x) ** 2).sum()
+        w.grad = None
+        loss.backward()
+        with tg.no_grad():
+            w.sub_(0.1 * w.grad)
+        return loss
+
+    compiled = tg.jit(step)
+    losses = [compiled(tg.tensor(1.0, dtype=d)).item() for _ in range(3)]
+    assert losses == pytest.approx([55, 55 * 0.8**2, 55 * 0.8**4])
+
+
+@pytest.mark.parametrize("again", DEEP)
+def test_a_jitted_function_reads_copies_on_one_memory(again: Callable[[Any], Any]) -> None:
     base = tg.tensor([[1.0, 2.0], [3.0, 4.0]])
-    for again in DEEP:
-        whole, row = again([base, base[1]])
-        step = tg.jit(lambda x, whole=whole, row=row: whole.sum() + row * x)
+    for obj in ([base, base[1]], [base[1], base], [base.t(), base[1], base], [base[0], base[1]]):
+        found = again(obj)
+        step = tg.jit(lambda x, found=found: sum(part.sum() * x for part in found))
         for _ in range(2):
-            assert step(tg.tensor(2.0)).tolist() == [16, 18]
+            assert step(tg.tensor(2.0)).item() == sum(part.sum().item() * 2 for part in obj)
 
 
 # pickle

@@ -159,3 +159,19 @@ def test_nested_recordings_are_apart():
 
 def test_var_repr_is_short():
     assert repr(Var((2, 3), np.dtype(np.float32), label="w")) == "Var(w: float32[2, 3])"
+
+
+def test_two_detached_parts_of_one_memory_are_two_inputs() -> None:
+    x = tg.arange(6.0).reshape(2, 3).clone()
+    a, b = x[0].detach(), x[1].detach()
+    del x
+    tape = tg.record(lambda: a * 1 + b * 10)
+    assert len(tape.inputs) == 2
+    assert [list(v) for v in tape.values] == [[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]
+
+    def writes() -> tg.Tensor:
+        a.add_(1)
+        return b * 1
+
+    with pytest.raises(tg.UnsupportedError):
+        tg.record(writes)

@@ -329,7 +329,39 @@ def test_what_is_a_view_does_not_depend_on_where_the_batch_dim_is(in_dim):
         return y + z.t()
 
     x = data(4, 2, 3)
-    same(vmap(f, in_dims=in_dim)(x.movedim(0, in_dim)), one_by_one(f, x))
+    same(vmap(f, in_dims=in_dim)(x.movedim(0, in_dim).contiguous()), one_by_one(f, x))
+
+
+def test_what_is_a_copy_of_an_argument_that_lies_apart_in_memory():
+    def f(x):
+        y = x.reshape(-1)
+        y[0] = 5.0
+        return x + y[0]
+
+    x = data(4, 2, 3)
+    apart = x.movedim(0, 1).contiguous()
+    same(vmap(f, in_dims=1)(apart), x + 5)
+    same(apart, x.movedim(0, 1))
+
+
+def test_what_lies_in_one_place_for_all_examples_is_not_written_to():
+    x = data(3).expand(4, 3)
+    with pytest.raises(RuntimeError, match="more than one element of the written-to tensor"):
+        vmap(lambda x: x.add_(1))(x)
+    with pytest.raises(RuntimeError, match="of which batching made a copy"):
+        vmap(lambda x: x.as_strided((2,), (1,)).add_(1))(x)
+
+
+def test_gradients_inside_of_what_is_written_over_itself():
+    def f(x):
+        y = x * 1
+        y.mul_(y)
+        y[1:].mul_(y[:-1].clone()).pow_(2)
+        return y.exp_().sum()
+
+    x = data(4, 3) / 2
+    same(vmap(grad(f))(x), tg.stack([grad(f)(row) for row in x]))
+    same(grad(lambda x: (vmap(grad(f))(x) ** 2).sum())(x), grad(lambda x: sum((grad(f)(r) ** 2).sum() for r in x))(x))
 
 
 def test_a_batched_argument_is_written_to():
@@ -412,6 +444,14 @@ def test_what_is_made_like_a_batched_tensor_takes_a_batch():
         (lambda x: tg.masked_select(x, x > 0), "torch.masked_select"),
         (lambda x: x.data * 2, "accessing `data` under vmap"),
         (lambda x: tg.allclose(x, x), "vmap over torch.allclose"),
+        (lambda x: tg.allclose(tg.ones(2, dtype=tg.float64), x), "vmap over torch.allclose"),
+        (lambda x: tg.equal(tg.ones(2, dtype=tg.float64), x), "aten::equal"),
+        (lambda x: x[0] in tg.ones(2), r"calling .item\(\) on a Tensor"),
+        (lambda x: tg.ones(2).select(0, x[0].long()), r"calling .item\(\) on a Tensor"),
+        (lambda x: tg.tensor([x[0], x[1]]), r"calling .item\(\) on a Tensor"),
+        (lambda x: tg.full((2,), x[0]), r"calling .item\(\) on a Tensor"),
+        (lambda x: x.repeat_interleave(x.long().abs()), r"calling .item\(\) on a Tensor"),
+        (lambda x: x.clone().bernoulli_(x.sigmoid()), r"calling .item\(\) on a Tensor"),
         (lambda x: x.requires_grad_(), r"attempting to call Tensor.requires_grad_\(\)"),
         (lambda x: x.sum().backward(), r"backward\(\) called inside a functorch transform"),
         (lambda x: (x * 2).detach_(), "Can't detach views in-place"),
@@ -532,6 +572,19 @@ def test_gradients_inside_can_be_compiled():
     compiled = tg.jit(step)
     same(compiled(x, w), step(x, w))
     same(compiled(x, w), step(x, w))
+
+
+def test_writes_inside_can_be_compiled():
+    def f(x, w):
+        y = x * w
+        y[1:] += y[:-1].clone()
+        y.view(-1)[0] = w.sum()
+        return y
+
+    x, w = data(3, 4), data(4, seed=1)
+    compiled = tg.jit(lambda x, w: vmap(lambda x: f(x, w))(x))
+    same(compiled(x, w), one_by_one(lambda x: f(x, w), x))
+    same(compiled(x, w), one_by_one(lambda x: f(x, w), x))
 
 
 def test_a_compiled_function_inside_runs_as_part_of_it():
