@@ -260,8 +260,8 @@ class TensorGradients(TensorBase):
     @property
     def output_nr(self) -> int:
         """Which output of its `grad_fn` this is."""
-        history(self)
-        return self._index
+        number = 0 if history(self) is None or self._view is None else self._view.number
+        return self._index or number
 
     def is_inference(self) -> bool:
         """Whether this tensor was made in inference mode."""

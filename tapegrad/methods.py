@@ -8,7 +8,18 @@ from .inplace_methods import InPlaceMethods
 from .nn import functional as f
 from .operators import TensorOperators
 from .ops import comparison as c
-from .ops import complex_numbers, creation, fused, indexing, linalg, new, scatter_reduce, scattering, special, triangular
+from .ops import (
+    complex_numbers,
+    creation,
+    fused,
+    indexing,
+    linalg,
+    new,
+    scatter_reduce,
+    scattering,
+    special,
+    triangular,
+)
 from .ops import elementwise as e
 from .ops import reductions as r
 from .ops import shaping as s

@@ -94,12 +94,8 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
 
     # Views and parts
 
-    @property
-    def T(self) -> Tensor:  # noqa: N802
-        """The dims reversed, as a view."""
-        return shaping.permute(self, tuple(range(self._array.ndim))[::-1])
-
-    mT = property(shaping.matrix_transpose, doc="The last two dims swapped, as a view.")  # noqa: N815  (PyTorch's name)
+    T = property(shaping.T, doc="The dims reversed, as a view: of a matrix; of others with a warning.")
+    mT = property(shaping.mT, doc="The last two dims swapped, as a view.")  # noqa: N815  (PyTorch's name)
     mH = property(shaping.mH, doc="The last two dims swapped, and conjugated if complex.")  # noqa: N815  (PyTorch's name)
     H = property(shaping.H, doc="The transpose of a matrix, conjugated if complex.")
 

@@ -9,9 +9,11 @@ import numpy as np
 
 from .. import dtypes
 from ..errors import ShapeError, TapegradError
+from ..ops import elementwise
 from ..ops.common import broadcast_shapes, dtype_of, require_tensor, result_type, unary
+from ..ops.common import inplace as overwrite
 from ..ops.comparison import ne
-from ..ops.elementwise import relu, sigmoid, tanh, where
+from ..ops.elementwise import sigmoid, tanh, where
 from ..ops.linalg import matmul
 from ..ops.reductions import log_softmax, mean, softmax
 from ..ops.reductions import sum as sum_
@@ -23,9 +25,19 @@ if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "cross_entropy", "gelu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "sigmoid", "softmax",
-    "softplus", "tanh",
+    "cross_entropy", "gelu", "linear", "log_softmax", "mse_loss", "nll_loss", "relu", "relu_", "sigmoid",
+    "softmax", "softplus", "tanh",
 ]  # fmt: skip
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """`max(x, 0)`, written over `input` if `inplace`; its derivative at 0 is 0."""
+    return relu_(input) if inplace else elementwise.relu(input)
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu`, written over `input`, which is returned."""
+    return overwrite(require_tensor("relu_", input, 1, "input"), elementwise.relu)
 
 
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import operator
-import sys
-import warnings
 from collections.abc import Callable, Iterable, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +24,7 @@ from ..tape import (
     write,
 )
 from ..tape.apply import mismatch
-from .support import cpp_name
+from .support import cpp_name, warn_user
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -101,11 +98,7 @@ def cast_to(x: Tensor, d: dtype) -> Tensor:
 def warn_if_discarding(x: TensorBase, d: dtype) -> None:
     """Warn, as PyTorch does, where a cast to `d` drops imaginary parts."""
     if x._array.dtype.kind == "c" and not (d.is_complex or d is dtypes.bool_):
-        frame: FrameType | None = sys._getframe(1)
-        depth = 2
-        while frame is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
-            frame, depth = frame.f_back, depth + 1
-        warnings.warn("Casting complex values to real discards the imaginary part", UserWarning, stacklevel=depth - 1)
+        warn_user("Casting complex values to real discards the imaginary part")
 
 
 def to_floating(x: Tensor) -> Tensor:

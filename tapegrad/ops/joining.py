@@ -12,7 +12,7 @@ from ..tape import TensorBase, apply, renamed
 from .common import cast_to, normalise_dim, result_type
 from .creation import zeros
 from .reshaping import atleast_1d, atleast_2d, atleast_3d, expand, reshape, unsqueeze, view
-from .support import spelled
+from .support import spelled, warn_user
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -122,8 +122,10 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of the grid that vectors span, one tensor per vector: views that repeat it along the others.
 
-    `indexing` "ij", which is the default, gives the dims in the order of the vectors; "xy" swaps the first two.
+    `indexing` "ij" gives the dims in the order of the vectors, as does none, with a warning; "xy" swaps the first two.
     """
+    if indexing is None:
+        warn_user("torch.meshgrid: in an upcoming release, it will be required to pass the indexing argument.")
     if len(tensors) == 1 and isinstance(tensors[0], list | tuple):
         tensors = tuple(tensors[0])
     vectors = _listed("meshgrid", tensors)

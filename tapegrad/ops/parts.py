@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import ShapeError, TapegradError
 from ..primitives import shaping as p
 from ..tape import TensorBase, apply, one_of_several_views, renamed
+from ..tape.apply import is_tensor
 from .common import dtype_of, normalise_dim, require_tensor
 from .support import python_int, reads_value, spelled
 
@@ -89,16 +90,16 @@ def unbind(input: Tensor, dim: int = 0) -> Views:
 
 def _several(name: str, views: Iterable[Tensor]) -> Views:
     """The outputs of one function, to whose views autograd follows no writes."""
-    return tuple([one_of_several_views(renamed(name, view)) for view in views])
+    return tuple([one_of_several_views(renamed(name, view), number) for number, view in enumerate(views)])
 
 
 # Split into pieces of given lengths
 
 
 @spelled
-def split(input: Tensor, split_size_or_sections: int | Sequence[int], dim: int = 0) -> Views:
-    """Views of pieces of one dim: of equal size (the last may be shorter), or of the sizes listed."""
-    if isinstance(split_size_or_sections, TensorBase):
+def split(input: Tensor, split_size_or_sections: Any, dim: int = 0) -> Views:
+    """Views of pieces of one dim: of equal size (the last may be shorter), or of the sizes in a sequence."""
+    if is_tensor(split_size_or_sections):
         split_size_or_sections = operator.index(split_size_or_sections)
     if not isinstance(split_size_or_sections, int):
         return split_with_sizes(input, split_size_or_sections, dim)
@@ -235,7 +236,7 @@ def _split_along(op: str, least: int, axis: int, x: Tensor, at: tuple[Any, ...])
             "dimensions!"
         )
     if not at:
-        raise TypeError(f"{op}() missing 1 required positional arguments: \"indices\"")
+        raise TypeError(f'{op}() missing 1 required positional arguments: "indices"')
     at = python_int(at[0]) if len(at) == 1 else at
     if isinstance(at, int) and (at <= 0 or shape[axis] % at):
         raise ShapeError(

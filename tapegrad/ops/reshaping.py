@@ -16,15 +16,15 @@ from .common import Dims, broadcast_shapes, dtype_of, normalise_dim, normalise_d
 from .creation import clone
 from .elementwise import conj
 from .geometry import restrided, strides_of, view_strides
-from .support import python_int, sizes, spelled
+from .support import python_int, sizes, spelled, warn_user
 from .views import view_dtype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "H", "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "broadcast_to", "expand",
-    "expand_as", "flatten", "mH", "matrix_transpose", "moveaxis", "movedim", "permute", "ravel", "reshape",
+    "H", "T", "adjoint", "atleast_1d", "atleast_2d", "atleast_3d", "broadcast_tensors", "broadcast_to", "expand",
+    "expand_as", "flatten", "mH", "mT", "moveaxis", "movedim", "permute", "ravel", "reshape",
     "reshape_as", "squeeze", "swapaxes", "swapdims", "t", "transpose", "unflatten", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
 
@@ -213,31 +213,57 @@ def movedim(input: Tensor, source: int | Sequence[int], destination: int | Seque
 moveaxis = movedim
 
 
-def matrix_transpose(input: Tensor, called: str = "tensor.mT") -> Tensor:
-    """`mT`: the last two dims swapped; a 0-d tensor is its own. Raises RuntimeError for a vector."""
-    ndim = require_tensor("mT", input)._array.ndim
+_OF_ONE_NUMBER = "{} is deprecated on 0-D tensors. {}"
+_IDENTITY, _CONJUGATE = "This function is the identity in these cases.", "Consider using x.conj()."
+
+
+def T(input: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
+    """The dims reversed, as a view; with a warning unless there are two."""
+    ndim = require_tensor("T", input)._array.ndim
+    if not ndim:
+        warn_user(_OF_ONE_NUMBER.format("Tensor.T", _IDENTITY))
+    elif ndim != 2:
+        warn_user(
+            "The use of `x.T` on tensors of dimension other than 2 to reverse their shape is deprecated and it will "
+            "throw an error in a future release. Consider `x.mT` to transpose batches of matrices or `x.permute("
+            "*torch.arange(x.ndim - 1, -1, -1))` to reverse the dimensions of a tensor."
+        )
+    return permute(input, tuple(range(ndim))[::-1])
+
+
+def _swapped(input: Tensor, called: str, deprecated: str, instead: str) -> Tensor:
+    """The last two dims swapped; a 0-d tensor itself, with a warning. Raises RuntimeError for a vector."""
+    ndim = require_tensor(called, input)._array.ndim
     if ndim == 1:
         raise ShapeError(f"{called} is only supported on matrices or batches of matrices. Got 1-D tensor.")
-    return transpose(input, -2, -1) if ndim else input
+    if not ndim:
+        warn_user(_OF_ONE_NUMBER.format(deprecated, instead))
+        return input
+    return transpose(input, -2, -1)
+
+
+def mT(input: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
+    """The last two dims swapped, as a view; a 0-d tensor itself, with a warning. Raises RuntimeError for a vector."""
+    return _swapped(input, "tensor.mT", "Tensor.mT", _IDENTITY)
 
 
 def adjoint(input: Tensor) -> Tensor:
     """The last two dims swapped, and conjugated if complex, which makes a copy."""
-    return conj(matrix_transpose(input, "tensor.adjoint()"))
+    return conj(_swapped(input, "tensor.adjoint()", "adjoint()", _CONJUGATE))
 
 
 def mH(input: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
     """`adjoint`, by its other name."""
-    return conj(matrix_transpose(input, "tensor.mH"))
+    return conj(_swapped(input, "tensor.mH", "Tensor.mH", _CONJUGATE))
 
 
 def H(input: Tensor) -> Tensor:  # noqa: N802  (PyTorch's name)
-    """`adjoint` of a matrix, or of a 0-d tensor."""
+    """`adjoint` of a matrix; of a 0-d tensor, with a warning."""
     ndim = require_tensor("H", input)._array.ndim
     if ndim not in (0, 2):
         more = " For batches of matrices, consider using tensor.mH" if ndim > 2 else ""
         raise ShapeError(f"tensor.H is only supported on matrices (2-D tensors). Got {ndim}-D tensor.{more}")
-    return conj(matrix_transpose(input))
+    return conj(_swapped(input, "tensor.H", "Tensor.H", _CONJUGATE))
 
 
 # Dims of length one

@@ -58,6 +58,7 @@ from .parts import (
 )
 from .reshaping import (
     H,
+    T,
     adjoint,
     atleast_1d,
     atleast_2d,
@@ -67,10 +68,10 @@ from .reshaping import (
     expand,
     expand_as,
     flatten,
-    matrix_transpose,
     mH,
     moveaxis,
     movedim,
+    mT,
     permute,
     ravel,
     reshape,
@@ -104,11 +105,11 @@ from .view_in_place import as_strided_, squeeze_, swapaxes_, swapdims_, t_, tran
 from .views import as_strided, diagonal, unfold, view_as_complex, view_as_real
 
 __all__ = [
-    "H", "UntypedStorage", "adjoint", "alias_copy", "as_strided", "as_strided_", "as_strided_copy",
+    "H", "T", "UntypedStorage", "adjoint", "alias_copy", "as_strided", "as_strided_", "as_strided_copy",
     "as_strided_scatter", "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "broadcast_tensors",
     "broadcast_to", "cat", "chunk", "column_stack", "concat", "concatenate", "data_ptr", "diag", "diag_embed",
     "diagflat", "diagonal", "diagonal_copy", "diagonal_scatter", "dsplit", "dstack", "expand", "expand_as",
-    "expand_copy", "flatten", "flip", "fliplr", "flipud", "hsplit", "hstack", "is_set_to", "mH", "matrix_transpose",
+    "expand_copy", "flatten", "flip", "fliplr", "flipud", "hsplit", "hstack", "is_set_to", "mH", "mT",
     "meshgrid", "moveaxis", "movedim", "narrow", "narrow_copy", "permute", "permute_copy", "ravel", "repeat",
     "repeat_interleave", "reshape", "reshape_as", "roll", "rot90", "row_stack", "select", "select_copy",
     "select_scatter", "slice_copy", "slice_scatter", "split", "split_copy", "split_with_sizes",

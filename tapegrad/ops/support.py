@@ -5,7 +5,10 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
+import warnings
 from collections.abc import Callable, Sequence
+from types import FrameType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "both_tensors", "cpp_name", "is_bool", "made_like", "overflow", "python_int", "reads_value", "require_dtype",
-    "sizes", "spelled", "stands_for_more", "text_of", "unspelled", "values_of",
+    "sizes", "spelled", "stands_for_more", "text_of", "unspelled", "values_of", "warn_user",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -120,6 +123,15 @@ def made_like(out: Tensor, source: TensorBase) -> Tensor:
     if state.now.watchers:
         state.now.tell("like", out, source)
     return out
+
+
+def warn_user(message: str) -> None:
+    """Warn, as PyTorch does, of the line outside of tapegrad that is running."""
+    frame: FrameType | None = sys._getframe(1)
+    depth = 2
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, UserWarning, stacklevel=depth)
 
 
 def spelled(function: Callable[P, R]) -> Callable[P, R]:

@@ -6,8 +6,8 @@ from sys import getrefcount
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UnsupportedError
-from ..storage import UNCOUNTED
-from ..tape import check_writable, renamed, state, storage_of
+from ..tape import check_writable, renamed, state
+from ..tape.inplace import become
 from . import reshaping, views
 from .common import require_tensor
 from .support import spelled
@@ -22,48 +22,38 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _become(name: str, x: Tensor, view: Callable[..., Tensor], *args: Any) -> Tensor:
-    """`x` with the shape, strides and history of a view of it. Its memory stays, and the write is counted.
-
-    A tensor that others look at as their base cannot change, for they are described as seen from it.
-    """
-    check_writable(require_tensor(name, x))
-    _require_followed(name, x)
-    storage = storage_of(x)
-    out = renamed(name, view(x, *args))
-    if storage.version != UNCOUNTED:
-        storage.version += 1
-    if x._view is not None and out._view is not None:
-        x._view.chain = out._view.chain
-    x._array = out._array
-    if out._node is not None:
-        x._node, x._index = out._node, out._index
-    else:
-        x._accumulator = None  # of a leaf, under `no_grad`: gradients have the new shape
+def _become(method: str, node: str, x: Tensor, view: Callable[..., Tensor], *args: Any) -> Tensor:
+    """`x` with the shape, strides and history of a view of it, the history ending in a `node`."""
+    check_writable(require_tensor(method, x))
+    _require_followed(method, x)
+    become(x, renamed(node, view(x, *args)))
     return x
 
 
-def _require_followed(name: str, x: Tensor) -> None:
-    """Raise UnsupportedError where others may look at `x` and would not follow: a recorder, or views of it."""
+def _require_followed(method: str, x: Tensor) -> None:
+    """Raise UnsupportedError where others may look at `x` and would not follow: a recorder, or views of it.
+
+    Views are described as seen from the tensor they are views of.
+    """
     recorder = state.recorder
     if recorder is not None:
-        raise recorder.unsupported(f"{name}(), which changes a tensor's shape in place")
+        raise recorder.unsupported(f"{method}(), which changes a tensor's shape in place")
     alone = x._storage is None or getrefcount(x._storage) == 2
     if not alone and (x._view is None or x._view.base is None):
         raise UnsupportedError(
-            f"{name}(): others look at this tensor's memory from where it stands (views, detached tensors, saved "
-            f"values): use {name.rstrip('_')}() and go on with its result"
+            f"{method}(): others look at this tensor's memory from where it stands (views, detached tensors, saved "
+            f"values): use {method.rstrip('_')}() and go on with its result"
         )
 
 
 def t_(input: Tensor) -> Tensor:
     """`t`, in place."""
-    return _become("TBackward1", input, reshaping.t)
+    return _become("t_", "TBackward1", input, reshaping.t)
 
 
 def transpose_(input: Tensor, dim0: int, dim1: int) -> Tensor:
     """`transpose`, in place."""
-    return _become("TransposeBackward1", input, reshaping.transpose, dim0, dim1)
+    return _become("transpose_", "TransposeBackward1", input, reshaping.transpose, dim0, dim1)
 
 
 swapaxes_ = swapdims_ = transpose_
@@ -71,16 +61,16 @@ swapaxes_ = swapdims_ = transpose_
 
 def unsqueeze_(input: Tensor, dim: int) -> Tensor:
     """`unsqueeze`, in place."""
-    return _become("UnsqueezeBackward1", input, reshaping.unsqueeze, dim)
+    return _become("unsqueeze_", "UnsqueezeBackward1", input, reshaping.unsqueeze, dim)
 
 
 @spelled
 def squeeze_(input: Tensor, *dim: Any) -> Tensor:
     """`squeeze`, in place."""
     number = 3 if not dim else 4 if len(dim) == 1 and isinstance(dim[0], int) else 5
-    return _become(f"SqueezeBackward{number}", input, reshaping.squeeze, *dim)
+    return _become("squeeze_", f"SqueezeBackward{number}", input, reshaping.squeeze, *dim)
 
 
 def as_strided_(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """`as_strided`, in place."""
-    return _become("AsStridedBackward1", input, views.as_strided, size, stride, storage_offset)
+    return _become("as_strided_", "AsStridedBackward1", input, views.as_strided, size, stride, storage_offset)

@@ -163,10 +163,11 @@ def _creation() -> Creation:
     return Creation.NORMAL if state.grad_enabled else Creation.NO_GRAD
 
 
-def one_of_several_views(out: Tensor) -> Tensor:
+def one_of_several_views(out: Tensor, number: int) -> Tensor:
     """`out`, marked as one of the views that one function returned: autograd forbids writes through it."""
-    if out._view is not None and out._view.creation is Creation.NORMAL:
-        out._view.creation = Creation.MULTIPLE
+    view = out._view
+    if view is not None and view.creation is Creation.NORMAL:
+        view.creation, view.number = Creation.MULTIPLE, number
     return out
 
 

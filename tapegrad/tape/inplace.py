@@ -7,7 +7,6 @@ base it is a view of) takes the history.
 from __future__ import annotations
 
 import sys
-from types import CodeType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +101,7 @@ def require_followed(t: TensorBase, view: View, *, indirect: bool = False) -> No
         return
     written = "its base or another view of its base has been" if indirect else "is being"
     node = t._node
-    output = "" if node is None else f"Output {t._index} of {plain_name(node)} is a view"
+    output = "" if node is None else f"Output {t._index or view.number} of {plain_name(node)} is a view"
     if node is not None and creation in (Creation.MULTIPLE, Creation.FUNCTION):
         where = f"{output} and {written} modified inplace."
     else:
@@ -138,9 +137,7 @@ def write(t: Tensor, out: Tensor, since: int | None = None) -> Tensor:
     if watched:
         now.tell("before_write", t)
     np.copyto(writable(t), out._array)
-    if storage.version != UNCOUNTED:
-        storage.version += 1
-        storage.writer = _writer()
+    _count(storage)
     if tracked:
         rebase(t, out)
     if watched:
@@ -148,12 +145,15 @@ def write(t: Tensor, out: Tensor, since: int | None = None) -> Tensor:
     return t
 
 
-def _writer() -> tuple[CodeType, int]:
-    """The code outside tapegrad that is running, and where in it."""
+def _count(storage: Storage) -> None:
+    """Count a write, and note the code outside tapegrad that is running, and where in it."""
+    if storage.version == UNCOUNTED:
+        return
+    storage.version += 1
     frame: Any = sys._getframe(2)
     while frame.f_globals.get("__name__", "")[:9] == "tapegrad." and frame.f_back is not None:
         frame = frame.f_back
-    return frame.f_code, frame.f_lasti
+    storage.writer = frame.f_code, frame.f_lasti
 
 
 def keep_values(last: Node, t: TensorBase, since: int) -> None:
@@ -214,6 +214,23 @@ def rebase(t: TensorBase, out: TensorBase) -> None:
     node = _write_node(base, chain_of(t)[len(chain_of(base)) :], out)
     _set_history(base, node, 0)
     rederive(t)
+
+
+def become(t: TensorBase, out: TensorBase) -> None:
+    """Let `t` be what its view `out` is, shape, strides and history. Its memory stays, and the write is counted.
+
+    `check_writable(t)` must have passed. Whoever looks at `t` as its base must not be there: it would not follow. A
+    gradient that `t` retains stays that of what it was, as in PyTorch.
+    """
+    storage = storage_of(t)
+    _count(storage)
+    if t._view is not None and out._view is not None:
+        t._view.chain = out._view.chain
+    t._array = out._array
+    if out._node is not None:
+        t._node, t._index = out._node, out._index
+    else:
+        t._accumulator = None  # of a leaf, under `no_grad`: gradients have the new shape
 
 
 def _set_history(t: TensorBase, node: Node | None, index: int) -> None:
@@ -299,4 +316,4 @@ def rederive(t: TensorBase) -> None:
     _set_history(t, seen._node, seen._index)
 
 
-__all__ += ["frozen", "keep_values", "rebase", "require_followed", "write_through"]
+__all__ += ["become", "frozen", "keep_values", "rebase", "require_followed", "write_through"]

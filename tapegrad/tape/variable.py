@@ -44,15 +44,17 @@ class View:
     `base`       the tensor whose part it is to autograd; None for an alias without history, such as `detach()`.
     `base_node`  the base's node when the tensor's own was derived from it: another one means a write in place.
     `creation`   how it was made.
+    `number`     which of the views it is that one function returned.
     """
 
-    __slots__ = ("base", "base_node", "chain", "creation")
+    __slots__ = ("base", "base_node", "chain", "creation", "number")
 
     def __init__(self, chain: Chain, base: TensorBase | None, creation: Creation = Creation.NORMAL) -> None:
         self.chain = chain
         self.base = base
         self.base_node = None if base is None else base._node
         self.creation = creation
+        self.number = 0
 
 
 class TensorBase:

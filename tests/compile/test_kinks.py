@@ -133,6 +133,13 @@ def test_argmax_and_argmin_take_the_first_of_ties():
     assert tg.argmin(tg.tensor([1.0, 1.0, 3.0])).item() == 0
 
 
+def test_the_sign_of_zeros_and_nans():
+    x = tg.tensor([0.0, -0.0, nan, -2.0])
+    expected = [False, True, False, True]
+    assert tg.signbit(x).tolist() == expected
+    assert jax.jit(lower(tg.record(tg.signbit, x)))(x.numpy()).tolist() == expected
+
+
 def test_stop_gradient_and_rebind_are_told_not_derived():
     """`detach` passes no gradient; after `x.data` was written to, uses see the new value, the gradient the old leaf."""
 

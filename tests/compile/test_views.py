@@ -89,7 +89,7 @@ def test_what_a_tape_cannot_follow_is_refused():
     with pytest.raises(tg.UnsupportedError, match="as_strided"):
         tg.record(gaps, x.clone().requires_grad_())
     assert tg.record(gaps, x).results == 1
-    with pytest.raises(tg.UnsupportedError, match="changes a tensor's shape in place"):
+    with pytest.raises(tg.UnsupportedError, match=r"\bt_\(\), which changes a tensor's shape in place"):
         tg.record(lambda x: (x * 2).view(2, 3).t_(), x)
 
 

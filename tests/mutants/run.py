@@ -28,7 +28,16 @@ from mutants import MUTANTS, Mutant
 REPOSITORY = Path(__file__).parents[2]
 SUITE = ["tests/compile/test_primitives.py", "tests/compile/test_numeric.py", "tests/compile/test_kinks.py"]
 PROGRAMS = ["tests/compile/test_programs.py"]
-FILES = {"kinks": SUITE[2:], "programs": PROGRAMS}
+AUTOGRAD = "tests/tapegrad/autograd"
+FILES = {
+    "kinks": SUITE[2:],
+    "programs": PROGRAMS,
+    "eager": ["tests/stateful"],
+    "hooks": [f"{AUTOGRAD}/test_hooks.py", f"{AUTOGRAD}/test_graph.py", "tests/tapegrad/test_engine.py"],
+    "function": [f"{AUTOGRAD}/test_function.py", f"{AUTOGRAD}/test_function_memory.py"],
+    "functional": [f"{AUTOGRAD}/test_functional.py", "tests/tapegrad/func"],
+    "checkpoint": ["tests/tapegrad/utils/test_checkpoint.py"],
+}
 FAILED = 1
 
 # A bug need be noticed, not explained: no shrinking. The plugin is imported before the tests, after conftest.

@@ -300,6 +300,7 @@ grad(lambda a: (a * a[0, 0].item()).sum())(x)
 grad(lambda a: torch.autograd.grad((a ** 3).sum(), a, create_graph=True)[0].sum())(x)
 grad(lambda a: torch.autograd.grad((a ** 3).sum(), a)[0].sum())(x)
 grad(lambda a: (a * torch.ones(2, 3, dtype=torch.float64, requires_grad=True)).sum())(x)
+grad(lambda a: (a * (torch.ones(2, 3, dtype=torch.float64, requires_grad=True) * 1)).sum())(x)
 """
 
 
@@ -537,6 +538,7 @@ vmap(lambda a: jvp(Cube.apply, (a,), (a,)))(x)
 grad(lambda a: Old.apply(a).sum())(x)
 jvp(Old.apply, (x,), (v,))
 grad(lambda a: vjp(Cube.apply, a)[1](v)[0].sum())(x)
+vjp(Cube.apply, x)[0], vjp(Cube.apply, x)[1](v)
 jvp(Rigid.apply, (x,), (v,))
 with fw.dual_level(): r = caught(lambda: jvp(lambda a: a, (x,), (v,)))
 r

@@ -42,7 +42,13 @@ x = leaf(2, 3); pull(F.softmax(x, dim=-1), x)
 x = leaf(2, 3); pull(F.log_softmax(x, dim=0), x)
 F.softmax(t(2, 3), dim=1, dtype=torch.float32)
 F.softmax(t(2, 3), 2) ## class
-x = leaf(2, 3); pull(F.relu(x, inplace=False), x) ## differs: no inplace option
+x = leaf(2, 3); pull(F.relu(x, inplace=False), x)
+x = leaf(2, 3); y = x * 1; z = F.relu(y, inplace=True); z is y, y._version, pull(y, x)
+x = leaf(2, 3); y = x * 1; z = F.relu_(y); z is y, y._version, pull(y, x)
+x = leaf(2, 3); y = x * 1; z = F.relu(y, True); z is y
+F.relu(leaf(2, 3), inplace=True)
+F.relu_(leaf(2, 3))
+F.relu_(1.0)
 x = leaf(2, 3); w = leaf(4, 3, seed=1); b = leaf(4, seed=2); pull(F.linear(x, w, b), x, w, b) ## unnamed
 """
 LOSSES = """

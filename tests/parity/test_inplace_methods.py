@@ -8,6 +8,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
+import tapegrad as tg  # noqa: E402
+
 from .harness import agree, agree_all, cases  # noqa: E402
 
 TENSOR = "t(3, low=0.5, seed=1)"
@@ -136,6 +138,41 @@ def test_forbidden() -> None:
         agree_all(f"{setup}; {attempt.format(call)}" for call in calls())
     agree_all(f"x = t(1).expand(3); {attempt.format(call)}" for call in calls() if not call.startswith(ALLOWED))
     agree_all(f"x = leaf(3); torch.set_grad_enabled(False); x.{call}; (x, x.is_leaf, x._version)" for call in calls())
+
+
+FUNCTIONS = """
+x = t(3); torch.exp_(input=x) is x, x
+x = t(3); torch.clamp_(x, max=0.5, min=0) is x, x
+x = leaf(3) * 1; torch.detach_(x) is x, x
+x = t(3); torch.resize_as_(x, t(2)) is x, x
+x = t(6); torch.as_strided_(x, (2, 2), (2, 1), 1) is x, x
+x = t(3); torch.index_put_(x, (torch.tensor([0]),), torch.tensor(1.0, dtype=torch.float64)) is x, x
+torch.exp_(1.0)
+torch.exp_([1.0])
+torch.exp_() ## class
+torch.fill_(1.0, 2) ## class
+torch.exp_(t(3), 1) ## class
+torch.relu_(leaf(3))
+torch.exp_(torch.tensor([1, 2]))
+"""
+
+
+def in_place(name: str) -> bool:
+    return name.endswith("_") and not name.startswith("_")
+
+
+def test_functions() -> None:
+    agree_all(cases(FUNCTIONS))
+    agree_all(
+        f"x = t(3); y = torch.{call.replace('(', '(x, ', 1)}; x is y, x, x._version"
+        for call in calls()
+        if hasattr(torch, call.split("(")[0])
+    )
+
+
+def test_the_functions_are_those_of_pytorch_with_a_method_here() -> None:
+    theirs = {name for name in dir(torch) if in_place(name) and callable(getattr(torch, name))}
+    assert {name for name in tg.__all__ if in_place(name)} == (theirs & {*dir(tg.Tensor)}) | {"bool_"}
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "complex64", "int64", "uint8", "bool"])

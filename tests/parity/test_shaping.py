@@ -273,6 +273,50 @@ def test_functions_and_shared_memory(case: str) -> None:
     agree(case)
 
 
+# What PyTorch deprecates; the line that is blamed is the user's.
+DEPRECATED = """
+leaf().T
+leaf(2).T
+(leaf(2) * 1).T
+leaf(2, 2).T
+leaf(1, 2, 3).T
+leaf(dtype="complex64").T
+leaf().mT
+leaf(2).mT
+leaf(2, 3, 4).mT
+leaf().mH
+leaf(2).mH
+leaf(2, 3, 4).mH
+leaf().H
+leaf(2).H
+leaf(2, 3, 4).H
+leaf(2, 3, dtype="complex64").H
+leaf(dtype="complex64").H
+leaf().adjoint()
+leaf(2).adjoint()
+torch.adjoint(leaf())
+torch.meshgrid(t(2), t(3))
+torch.meshgrid([t(2)])
+torch.meshgrid(t(2), indexing=None)
+torch.meshgrid(t(2), indexing="ij")
+torch.meshgrid(t(2), indexing="a")
+"""
+WARNED = """
+import warnings
+with warnings.catch_warnings(record=True) as found:
+    warnings.simplefilter("always")
+    torch.set_warn_always(True) if hasattr(torch, "set_warn_always") else None
+    result = caught(lambda: {})
+(result, [(str(w.message).split(" (Triggered")[0], w.category.__name__, w.filename.split("/")[-1]) for w in found])
+"""
+
+
+@pytest.mark.parametrize("call", cases(DEPRECATED))
+def test_deprecated(call: str) -> None:
+    case = WARNED.format(call)
+    agree(case.replace(', w.filename.split("/")[-1]', "") if "meshgrid" in call else case)  # which blames its own line
+
+
 # Sizes and dims one by one, in a sequence or by keyword: methods whose arguments are nothing else take them one by one.
 SIZES = {
     "view": "3, 2", "reshape": "3, 2", "expand": "4, 2, 3", "broadcast_to": "4, 2, 3", "repeat": "2, 1", "tile": "2, 1",
@@ -286,7 +330,16 @@ NAMES = ("size", "shape", "repeats", "dims", "dim", "split_sizes")
 def size_cases() -> Iterator[str]:
     for method, sizes in SIZES.items():
         one = sizes.split(", ")[0]
-        for given in (sizes, f"({sizes})", f"[{sizes}]", f"torch.Size([{sizes}])", f"torch.tensor({one})", "", "1.5", "()"):
+        for given in (
+            sizes,
+            f"({sizes})",
+            f"[{sizes}]",
+            f"torch.Size([{sizes}])",
+            f"torch.tensor({one})",
+            "",
+            "1.5",
+            "()",
+        ):
             yield f"x = t({'1, 2, 3' if method == 'dsplit' else '2, 3'}); x.{method}({given}) ## class"
         for name in NAMES:
             yield f"x = t(2, 3); x.{method}({name}=({sizes})) ## class"

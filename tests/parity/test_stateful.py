@@ -8,7 +8,8 @@ import pytest
 
 import tapegrad
 
-from ..stateful.rules import EagerMachine
+from ..stateful.gradient_rules import EagerMachine
+from ..stateful.machine import LENGTH
 
 torch = pytest.importorskip("torch", reason="compares with an installed PyTorch")
 
@@ -18,3 +19,4 @@ class TwinMachine(EagerMachine):
 
 
 TestTwins = TwinMachine.TestCase
+TestTwins.settings = LENGTH

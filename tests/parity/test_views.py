@@ -576,6 +576,13 @@ x = t(2, 3); y = x[:1]; y.t_(); y.requires_grad, x.requires_grad
 x = leaf(2, 3); w = x * 1; z = w.exp(); w.t_(); pull(z, x)
 x = leaf(2, 3); w = x * 1; z = w * w; w.t_(); pull(z, x) ## says: modified by an inplace operation
 x = leaf(2, 3); torch.set_grad_enabled(False); x.t_(); torch.set_grad_enabled(True); (x * x).sum().backward(); x, x.grad
+x = leaf(2, 3); w = x * 1; w.retain_grad(); w.t_(); (w * w).sum().backward(); w.grad, x.grad
+x = leaf(2, 3); w = x * 1; w.register_hook(lambda g: g * 2); w.t_(); (w * w).sum().backward(); x.grad
+x = leaf(2, 3); w = x * 1; w.t_(); w.register_hook(lambda g: g * 2); (w * w).sum().backward(); x.grad
+x = leaf(2, 3); w = x * 1; y = w[0]; y.retain_grad(); y.unsqueeze_(0); (y * y).sum().backward(); y.grad, x.grad
+x = leaf(2, 3); w = x * 1; y = w[0]; y.unsqueeze_(0); y.retain_grad(); (y * y).sum().backward(); y.grad, x.grad
+x = leaf(2, 3); w = x * 1; y = w[0]; y.unsqueeze_(0); w.mul_(2); pull((w, y), x)
+x = leaf(2, 3); w = x * 1; torch.set_grad_enabled(False); w.t_(); torch.set_grad_enabled(True); w.shape, w.grad_fn.name()
 x = leaf(2, 3); w = x * 1; y = w[0]; w.t_(); y.grad_fn.name() ## differs: a tensor whose views would not follow is refused
 x = leaf(2, 3); w = x * 1; z = w.exp(); z.t_(); z ## differs: so is one whose value is saved
 """
@@ -603,6 +610,12 @@ y = x.unbind(); x.add_(1); y[0].grad_fn.name()
 y = x.split(1); x.add_(1); y[0] * 2
 y = x.unbind(); x.add_(1); pull(x, a)
 y = x.chunk(2); y[0].detach().add_(1); pull(x, a)
+x.unbind(1)[2].add_(1)
+x.split(1)[1].add_(1)
+x.split_with_sizes([1, 1])[1].add_(1)
+x.split([1, 1])[1].t_()
+y = x.split([0, 2]); x.add_(1); y[1] * 1
+y = x.unbind(1)[2]; y.output_nr, y[0].output_nr, (y * 1).output_nr, x.detach().unbind()[1].output_nr
 x.tensor_split(2)[0].add_(1); pull(x, a)
 x.tensor_split((1,))[1].add_(1); pull(x, a)
 x.hsplit([1])[0].add_(1); pull(x, a)

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from .jets import VALUE, Along, Array, Jet
+from .jets import VALUE, Array, Jet
 
 __all__ = ["Counter", "Direction", "Edge", "Hook", "Leaf", "Memory", "Node", "Saved", "Term", "reachable", "variations"]
 
@@ -215,14 +215,25 @@ class Pulled(Node):
     """The node of a gradient that has a graph itself: the cotangents `seeds` pulled back from `roots` to `target`.
 
     How its own nodes look inside is PyTorch's and tapegrad's business. The model knows what they depend on: whatever a
-    node on the way keeps for the slopes used, and the seeds.
+    node on the way keeps for the slopes used, and the seeds. `kin` are all of one backward pass: they have nodes in
+    common.
     """
 
-    def __init__(self, roots: Sequence[Edge], seeds: Sequence[Saved], direction: Direction, target: Edge) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Edge],
+        seeds: Sequence[Saved],
+        direction: Direction,
+        target: Edge,
+        factor: float,
+        kin: list[Pulled],
+    ) -> None:
         terms, saved = dependences(roots, seeds, target)
         super().__init__(target.shape, terms, saved, once=True)
         self.opaque = True
-        self.roots, self.seeds, self.direction, self.target = roots, seeds, direction, target
+        self.roots, self.seeds, self.direction, self.target, self.factor = roots, seeds, direction, target, factor
+        self.kin = kin
+        kin.append(self)
 
     def tangent(self, flow: Flow) -> Jet:
         inner = Flow(self.direction, flow)
@@ -231,7 +242,7 @@ class Pulled(Node):
             jet = inner.before(seed, np.arange(root.size)) * inner(root)
             for along, part in jet.parts.items():
                 if flow.number in along:
-                    found += Jet({along - {inner.number}: self.direction.of(self.target, part.sum(-1))})
+                    found += Jet({along - {inner.number}: self.direction.of(self.target, part.sum(-1)) * self.factor})
         return found
 
 

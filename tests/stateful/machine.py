@@ -10,10 +10,10 @@ import re
 import warnings
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 import numpy as np
-from hypothesis import assume
+from hypothesis import reject, settings
 from hypothesis.stateful import RuleBasedStateMachine
 
 import tapegrad
@@ -21,7 +21,7 @@ import tapegrad
 from .model import Model, ModelError, Tensor
 from .walk import UNSURE
 
-__all__ = ["KINDS", "DisagreementError", "Machine", "broadcasts"]
+__all__ = ["KINDS", "LENGTH", "DisagreementError", "Machine", "broadcasts"]
 
 Array = np.ndarray[Any, Any]
 
@@ -51,6 +51,9 @@ SAME = [
 ]
 """Kinds of errors of which tapegrad raises another than PyTorch where both apply: it checks in another order."""
 
+LENGTH = settings(settings.default, max_examples=5 * settings.default.max_examples, stateful_step_count=40)
+"""Sequences cost little, and it is their number and length that find things."""
+
 LIMIT = 10  # of tensors held
 
 NAME = re.compile(r"\bt\d+\b")
@@ -77,6 +80,7 @@ class Machine(RuleBasedStateMachine):
         self.model = Model()
         self.pool: dict[str, Tensor] = {}
         self.count = 0
+        self.over = False
         self.script: list[str] = []
         self.scopes: dict[str, dict[str, Any]] = {
             name: {"tg": module, "seen": []} for name, module in self.libraries.items()
@@ -84,8 +88,15 @@ class Machine(RuleBasedStateMachine):
 
     # Running a step
 
-    def fail(self, said: str, line: str) -> None:
+    def fail(self, said: str, line: str) -> NoReturn:
+        """Show the script that ends with `line`."""
+        self.over = True
         raise DisagreementError(f"{said}\n\n{HEADER}" + "\n".join(pruned([*self.script, line])))
+
+    def stop(self) -> None:
+        """End the sequence where libraries may go different ways."""
+        self.over = True
+        reject()
 
     def run(self, line: str, expected: str | None) -> str | None:
         """Run a line everywhere; the kind of error it must raise is `expected`, or None. What happened."""
@@ -93,10 +104,11 @@ class Machine(RuleBasedStateMachine):
         happened = {name: self.attempt(line, scope) for name, scope in self.scopes.items()}
         if expected == UNSURE:
             expected = next(iter(happened.values()))
-            assume(all((kind is None) == (expected is None) for kind in happened.values()))
+            if not all((kind is None) == (expected is None) for kind in happened.values()):
+                self.stop()
             if expected is not None:
                 self.script[-1] = refused(line, expected)
-                return expected
+            return expected
         for name, kind in happened.items():
             if not same(kind, expected):
                 del self.script[-1]
@@ -129,21 +141,20 @@ class Machine(RuleBasedStateMachine):
         return None if expected else result
 
     def mode(self, mode: str) -> bool:
+        """Whether operations are recorded under `mode`."""
         return {"": self.model.grad_enabled, "with tg.no_grad(): ": False, "with tg.enable_grad(): ": True}[mode]
 
-    def make(self, expression: str, action: Callable[[], Tensor], mode: str = "") -> str | None:
+    def make(self, expression: str, action: Callable[[], Tensor], mode: str = "") -> None:
         """Make a tensor: run `name = expression`."""
         name = f"t{self.count}"
         made = self.step(f"{name} = {expression}", action, mode)
-        if made is None:
-            return None
-        self.hold({name: made})
-        self.check(name)
-        return name
+        if made is not None:
+            self.hold({name: made})
+            self.check(name)
 
-    def hold(self, made: dict[str, Tensor]) -> None:
-        """Take new tensors into the pool, and delete the oldest where there are too many."""
-        self.count += len(made)
+    def hold(self, made: dict[str, Tensor], count: int | None = None) -> None:
+        """Take new tensors into the pool, and delete the oldest where there are too many. `count` names are used."""
+        self.count += len(made) if count is None else count
         self.pool.update(made)
         for name in [name for name, t in self.pool.items() if not self.watched(t)][: max(0, len(self.pool) - LIMIT)]:
             self.delete(name)
@@ -162,27 +173,25 @@ class Machine(RuleBasedStateMachine):
     def check(self, name: str) -> None:
         """Compare all that is visible of a tensor."""
         t = self.pool[name]
-        kind = self.expect(name, lambda: t.history())
+        kind = self.look_up(name, t)
         self.compare(name, t)
         if kind is None:
             self.see(f"{name}.requires_grad", t.requires_grad)
-            self.see(f"{name}.is_leaf", t.node is None)
-            if t.node is None or t.retains:
+            self.see(f"{name}.is_leaf", t.is_leaf)
+            if t.is_leaf or t.retains:
                 self.see(f"{name}.grad is None", t.grad is None)
                 if t.grad is not None:
                     self.compare(f"{name}.grad", t.grad)
 
-    def expect(self, name: str, action: Callable[[], Any]) -> str | None:
-        """Whether the history of a tensor is refused, in the libraries as in the model."""
-        expected = None
-        try:
-            action()
-        except ModelError as error:
-            expected = error.args[0]
+    def look_up(self, name: str, t: Tensor) -> str | None:
+        """Ask for the history of a tensor, which libraries refuse where the model does; the kind of error."""
+        expected = t.origin if t.refused else None
         for library, scope in self.scopes.items():
             kind = self.attempt(f"{name}.grad_fn", scope)
-            if kind != expected and self.model.grad_enabled:
+            if not same(kind, expected) and self.model.grad_enabled:
                 self.fail(f"{library}: {kind or 'no error'}; expected: {expected or 'no error'}", f"{name}.grad_fn")
+        if expected is None:
+            t.history()
         return expected
 
     def see(self, expression: str, expected: Any) -> None:
@@ -210,7 +219,7 @@ class Machine(RuleBasedStateMachine):
         """Values, shape and version."""
         for name, scope in self.scopes.items():
             got = eval(expression, scope)
-            values = np.array(got.detach().tolist(), dtype=np.float64).reshape(tuple(got.shape))
+            values = np.array(got.detach().clone().tolist(), dtype=np.float64).reshape(tuple(got.shape))
             if values.shape != t.shape:
                 self.fail(f"{name}: {values.shape}; expected: {t.shape}", f"print({expression}.shape)")
             if not near(values, t.values):
@@ -218,18 +227,32 @@ class Machine(RuleBasedStateMachine):
             if t.counter.exact and got._version != t.counter.version:
                 self.fail(f"{name}: {got._version}; expected: {t.counter.version}", f"print({expression}._version)")
 
+    def look(self) -> None:
+        """Compare everything."""
+        for name in self.pool:
+            self.check(name)
+
+    def teardown(self) -> None:
+        """Look once more, and leave the libraries as they were."""
+        try:
+            if not self.over:
+                self.look()
+        finally:
+            for scope in self.scopes.values():
+                scope["tg"].set_grad_enabled(True)
+
     # Choosing
 
     def choose(self, k: int, wanted: Callable[[Tensor], bool] = lambda t: True) -> str | None:
-        """The `k`-th newest of the tensors that are wanted."""
+        """The `k`-th newest of the tensors that are wanted, if any is."""
         names = [name for name, t in reversed(self.pool.items()) if wanted(t)]
         return names[k % len(names)] if names else None
 
-    def partner(self, k: int, t: Tensor) -> str:
-        """A tensor that broadcasts with `t`."""
-        name = self.choose(k, lambda other: broadcasts(t.shape, other.shape))
+    def chosen(self, k: int, wanted: Callable[[Tensor], bool] = lambda t: True) -> tuple[str, Tensor]:
+        """The same of tensors of which there is one."""
+        name = self.choose(k, wanted)
         assert name is not None
-        return name
+        return name, self.pool[name]
 
 
 def near(got: Array, expected: Array) -> bool:
@@ -244,18 +267,18 @@ def same(kind: str | None, expected: str | None) -> bool:
 
 def refused(line: str, kind: str) -> str:
     """The line as a script has it that goes on after the error."""
-    return f"with refused, {line.removeprefix('with ')}  # {kind}" if line.startswith("with ") else f"with refused: {line}  # {kind}"
+    inner = line.startswith("with ")
+    return f"with refused{', ' if inner else ': '}{line.removeprefix('with ')}  # {kind}"
 
 
 def pruned(script: list[str]) -> list[str]:
     """The script without the making and deletion of tensors that nothing else mentions; the last line stays."""
-    used = [set(NAME.findall(line)) for line in script]
     for i, line in enumerate(script[:-1]):
-        if (MAKES.match(line) and "autograd.grad" not in line) or line.startswith("del "):
-            elsewhere = set().union(
-                *(names for k, names in enumerate(used) if k != i and (MAKES.match(line) is None or not script[k].startswith("del ")))
-            )
-            if not set(NAME.findall(line.partition(" = ")[0])) & elsewhere:
+        deletes, makes = line.startswith("del "), MAKES.match(line) and "autograd.grad" not in line
+        if deletes or makes:
+            others = [other for other in [*script[:i], *script[i + 1 :]] if deletes or not other.startswith("del ")]
+            mentioned = {name for other in others for name in NAME.findall(other)}
+            if not mentioned.intersection(NAME.findall(line.partition(" = ")[0])):
                 return pruned([*script[:i], *script[i + 1 :]])
     return script
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from .differences import AVOIDED
 from .graph import Counter, Edge, Hook, Leaf, Memory, Node, Saved, Term
-from .operations import FILLS, Elementwise, Slope
+from .operations import COPY, FILLS, Elementwise, Slope
 
 __all__ = ["Model", "ModelError", "Tensor"]
 
@@ -151,7 +151,7 @@ class Model:
             terms_of(out.node, op, edges, kept_of(op, edges, operands, out), [t.shape for t in operands], out.shape)
 
     def needed(self, operands: Iterable[Tensor]) -> bool:
-        return self.grad_enabled and any([t.requires_grad for t in operands])
+        return self.grad_enabled and any(t.requires_grad for t in operands)
 
     def linear(self, values: Array, parts: Sequence[tuple[Tensor, Array, Array | None]], scale: float = 1.0) -> Tensor:
         """A new tensor whose elements are sums of elements of others: `(tensor, take, put)` as in a Term."""
@@ -267,8 +267,19 @@ class Model:
         if needed:
             self.rebase(t, op, edges, kept, [x.shape for x in (t, *others)])
 
+    def update(self, t: Tensor, function: Callable[[Array], Array], op: Elementwise) -> None:
+        """`t[...] += v`: Python writes the view, and then the view into the tensor."""
+        view = self.view(t, function)
+        self.write(view, op)
+        self.write(self.view(t, function), COPY, view)
+
     def rebase(
-        self, t: Tensor, op: Elementwise, edges: list[Edge | None], kept: dict[str, Saved], shapes: list[tuple[int, ...]]
+        self,
+        t: Tensor,
+        op: Elementwise,
+        edges: list[Edge | None],
+        kept: dict[str, Saved],
+        shapes: list[tuple[int, ...]],
     ) -> None:
         """Give `t`, or the base it is a view of, its new history."""
         if t.base is None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .jets import Jet, cos, sin, steps
+from .jets import Jet, cos, reciprocal, sin, steps
 
-__all__ = ["BINARY", "COPY", "FILLS", "SCALAR", "UNARY", "Elementwise", "Slope", "View", "several", "reshapes", "several", "views"]
+__all__ = ["BINARY", "COPY", "FILLS", "SCALAR", "UNARY", "Elementwise", "Slope", "View", "reshapes", "several", "views"]
 
 Array = np.ndarray[Any, Any]
 
@@ -103,8 +103,12 @@ UNARY = {
 BINARY = {
     "add": Elementwise("{a} + {b}", "{a}.add_({b})", np.add, (_constant(1.0), _constant(1.0))),
     "sub": Elementwise("{a} - {b}", "{a} -= {b}", np.subtract, (_constant(1.0), _constant(-1.0))),
-    "mul": Elementwise(
-        "{a} * {b}", "{a}.mul_({b})", np.multiply, (Slope(("b",), _same), Slope(("a",), _same))
+    "mul": Elementwise("{a} * {b}", "{a}.mul_({b})", np.multiply, (Slope(("b",), _same), Slope(("a",), _same))),
+    "div": Elementwise(
+        "{a} / {b}",
+        "{a} /= {b}",
+        np.divide,
+        (Slope(("b",), reciprocal), Slope(("a", "b"), lambda a, b: -(a * reciprocal(b) * reciprocal(b)))),
     ),
     "maximum": Elementwise(
         "tg.maximum({a}, {b})",
@@ -144,7 +148,10 @@ def views(shape: tuple[int, ...]) -> list[View]:
     for dim, n in enumerate(shape):
         found += [_cut(dim, "select", f"{dim}, {at}", at) for at in {0, n - 1}]
         if n > 1:
-            found += [_cut(dim, "narrow", f"{dim}, 1, {n - 1}", slice(1, n)), _cut(dim, "narrow", f"{dim}, 0, 1", slice(0, 1))]
+            found += [
+                _cut(dim, "narrow", f"{dim}, 1, {n - 1}", slice(1, n)),
+                _cut(dim, "narrow", f"{dim}, 0, 1", slice(0, 1)),
+            ]
     if shape:
         found += [("{a}[0]", lambda a: a[0, ...]), ("{a}[-1]", lambda a: a[-1, ...])]
         found += [("{a}[1:]", lambda a: a[1:]), ("{a}[::2]", lambda a: a[::2])] if shape[0] > 1 else []
@@ -152,12 +159,15 @@ def views(shape: tuple[int, ...]) -> list[View]:
         found += [("{a}.squeeze()", lambda a: a.reshape([n for n in a.shape if n != 1]))] if 1 in shape else []
     if len(shape) == 2:
         found += [("{a}.t()", lambda a: a.T), ("{a}.transpose(0, 1)", lambda a: a.T)]
+        found += [("{a}.diagonal()", np.diagonal)]
     if len(shape) == 3:
         found += [("{a}.permute(2, 0, 1)", lambda a: a.transpose(2, 0, 1))]
     if len(shape) < 3:
         found += [("{a}.unsqueeze(0)", lambda a: a[None]), ("{a}.unsqueeze(-1)", lambda a: a[..., None])]
         if math.prod(shape) <= 4:
-            found.append((f"{{a}}.expand({', '.join(map(str, (2, *shape)))})", lambda a: np.broadcast_to(a, (2, *shape))))
+            found.append(
+                (f"{{a}}.expand({', '.join(map(str, (2, *shape)))})", lambda a: np.broadcast_to(a, (2, *shape)))
+            )
     return found
 
 
@@ -172,13 +182,13 @@ def reshapes(shape: tuple[int, ...]) -> list[tuple[int, ...]]:
     return [new for new in found if new != shape]
 
 
-def several(shape: tuple[int, ...]) -> list[tuple[str, Callable[[Array], list[Array]]]]:
+def several(shape: tuple[int, ...]) -> list[tuple[str, list[Callable[[Array], Array]]]]:
     """The operations that give several views at once."""
     if not shape or not 1 < shape[0] <= 3:
         return []
-    half = -(-shape[0] // 2)
+    n, half = shape[0], -(-shape[0] // 2)
     return [
-        ("{a}.unbind()", lambda a: [a[i, ...] for i in range(len(a))]),
-        ("{a}.split(1)", lambda a: [a[i : i + 1] for i in range(len(a))]),
-        ("{a}.chunk(2)", lambda a: [a[:half], a[half:]]),
+        ("{a}.unbind()", [lambda a, i=i: a[i, ...] for i in range(n)]),
+        ("{a}.split(1)", [lambda a, i=i: a[i : i + 1] for i in range(n)]),
+        ("{a}.chunk(2)", [lambda a: a[:half], lambda a: a[half:]]),
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
-from .rules import EagerMachine
+from .gradient_rules import EagerMachine
+from .machine import LENGTH
 
 TestEager = EagerMachine.TestCase
+TestEager.settings = LENGTH

@@ -36,11 +36,13 @@ class Walk:
     ) -> None:
         self.create, self.retain = create, create if retain is None else retain
         self.targets = targets
+        self.roots: list[Edge] = []
         self.ran: list[Node] = []
         self.nodes: list[Node] = []
         self.leaves: list[Leaf] = []
         self.ends: list[Edge | None] = []
         self.found: list[Edge] = []
+        self.kin: list[Pulled] = []
         self.started = False
         self.seen: dict[str, Array] = {}
         try:
@@ -58,9 +60,9 @@ class Walk:
         edges = [root.edge() for root in roots]
         if None in edges:
             raise ModelError("no path")
-        self.roots: list[Edge] = edges  # type: ignore[assignment]
+        self.roots = edges  # type: ignore[assignment]
         self.seeds = [fresh(np.ones(r.shape)) if s is None else s for r, s in zip(roots, seeds, strict=True)]
-        if self.targets is not None and not all([t.requires_grad for t in self.targets]):
+        if self.targets is not None and not all(t.requires_grad for t in self.targets):
             raise ModelError("no gradient wanted")
         self.found = found = reachable(self.roots)
         if self.targets is None:
@@ -89,6 +91,8 @@ class Walk:
             for node in self.ran if failed and not unsure else self.nodes:
                 if node.once:
                     node.freed = None if unsure or node.opaque else True
+                for kin in node.kin if isinstance(node, Pulled) else []:
+                    kin.freed = None
         return found
 
     def gradients(self) -> list[Tensor | None]:
@@ -98,21 +102,34 @@ class Walk:
         looked = [edge for edge in reached if edge in wanted or edge.hooks or edge.keeper is not None]
         direction = Direction(looked, reached)
         flat = variations(self.roots, [seed.values for seed in self.seeds], direction)
-        found = {}
         for edge in looked:
             values = direction.of(edge, flat).reshape(edge.shape)
-            g = found[edge] = fresh(values, plain=False, fragile=edge in wanted, exact=False)
-            if self.create:
-                pulled = Pulled(self.roots, [seed.saved() for seed in self.seeds], direction, edge)
-                g.node = pulled if pulled.terms else None
             self.record(edge, values)
-        for edge, g in found.items():
             if isinstance(edge, Node) and edge.keeper is not None:
-                self.accumulate(edge.keeper, fresh_like(g), in_place=False)
+                self.accumulate(edge.keeper, self.gradient(edge, values, direction), in_place=False)
             elif edge in self.leaves and edge.keeper.flag:
-                self.accumulate(edge.keeper, g, in_place=not self.create)
+                self.accumulate(edge.keeper, self.gradient(edge, values, direction), in_place=not self.create)
                 self.seen.update({hook.name: edge.keeper.grad.values for hook in edge.hooks if hook.late})
-        return [None if edge is None else found[edge] for edge in self.ends]
+        found: list[Tensor | None] = []
+        for edge in self.ends:
+            if edge is None:
+                found.append(None)
+                continue
+            # A gradient that is also pulled back further is returned as it was before hooks.
+            scale = 1.0 / edge.scale if edge in self.nodes else 1.0
+            values = direction.of(edge, flat).reshape(edge.shape)
+            found.append(self.gradient(edge, values * scale, direction, scale, fragile=True))
+        return found
+
+    def gradient(
+        self, edge: Edge, values: Array, direction: Direction, scale: float = 1.0, *, fragile: bool = False
+    ) -> Tensor:
+        """A gradient as a tensor, with a graph if asked."""
+        g = fresh(values, plain=False, fragile=fragile, exact=False)
+        if self.create:
+            pulled = Pulled(self.roots, [seed.saved() for seed in self.seeds], direction, edge, scale, self.kin)
+            g.node = pulled if pulled.terms else None
+        return g
 
     def record(self, edge: Edge, values: Array) -> None:
         """What the hooks of an edge see of a gradient that leaves them as `values`."""
@@ -134,10 +151,3 @@ class Walk:
             t.grad = model.elementwise(BINARY["add"], t.grad, g)
             t.grad.counter.exact = False
             t.grad.plain = False
-
-
-def fresh_like(g: Tensor) -> Tensor:
-    """The same gradient in memory of its own."""
-    copy = fresh(g.values, plain=False, exact=False)
-    copy.node = g.node
-    return copy

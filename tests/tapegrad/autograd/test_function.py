@@ -221,3 +221,45 @@ def test_a_graph_inside_forward() -> None:
 def test_methods_must_be_given() -> None:
     with pytest.raises(NotImplementedError):
         type("Bare", (Function,), {}).apply(leaf(1.0))
+
+
+class Doubled(Function):
+    """Writes to its argument."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Any) -> Any:
+        x.mul_(2)
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: Any) -> Any:
+        return g * 2
+
+
+def test_writing_to_the_argument_moves_its_history() -> None:
+    a = leaf(1.0, 2.0)
+    x = a * 3
+    y = Doubled.apply(x)
+    assert y is x
+    assert x.tolist() == [6.0, 12.0]
+    assert x._version == 2  # the write, and the mark
+    (x * x).sum().backward()
+    assert a.grad is not None
+    assert a.grad.tolist() == [72.0, 144.0]
+
+
+def test_writing_to_a_view_moves_the_history_of_its_base() -> None:
+    a = leaf(1.0, 2.0)
+    b = a * 3
+    Doubled.apply(b[:1])
+    b.sum().backward()
+    assert a.grad is not None
+    assert a.grad.tolist() == [6.0, 3.0]
+
+
+def test_a_gradient_that_broadcasts_is_summed() -> None:
+    x = leaf(1.0, 2.0)
+    function(lambda ctx, g: tg.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=tg.float64)).apply(x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [4.0, 6.0]

@@ -144,3 +144,12 @@ def test_recording_refuses_what_a_tape_cannot_hold() -> None:
             tg.record(function, leaf(1.0))
         assert not graph.state.watchers
         assert tg.is_grad_enabled()
+
+
+def test_hooks_put_away_what_is_about_to_be_overwritten() -> None:
+    a, w = leaf(1.0, 2.0) * 3, leaf(5.0, 7.0)
+    with graph.saved_tensors_hooks(lambda t: t, lambda t: t):
+        a.mul_(w)
+    a.sum().backward()
+    assert w.grad is not None
+    assert w.grad.tolist() == [3.0, 6.0]

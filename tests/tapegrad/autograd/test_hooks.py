@@ -187,3 +187,36 @@ def test_backward_inside_a_hook() -> None:
     assert w.grad is not None
     assert w.grad.tolist() == [6.0]
     assert x.grad.tolist() == [8.0]
+
+
+def test_a_leaf_used_several_times_is_finished_once() -> None:
+    x, seen = leaf(1.0, 2.0), []
+    x.register_post_accumulate_grad_hook(lambda t: seen.append(t.grad.tolist()))
+    y = x * 2
+    (x + y * (x * y)).sum().backward()  # x + 4 x^3
+    assert seen == [[13.0, 49.0]]
+
+
+def test_what_a_hook_returns_goes_on_and_is_kept() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10)
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    z.backward()
+    assert y.grad is not None
+    assert x.grad is not None
+    assert y.grad.tolist() == [80.0, 160.0]
+    assert x.grad.tolist() == [160.0, 320.0]
+
+
+def test_accumulating_into_a_gradient_that_a_graph_saved_is_noticed() -> None:
+    x, w = leaf(1.0, 2.0), leaf(3.0, 4.0)
+    (x * 2).sum().backward()
+    y = x.grad * w
+    (x * 3).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [5.0, 5.0]
+    with pytest.raises(tg.InPlaceError, match="is at version 1; expected version 0"):
+        y.sum().backward()

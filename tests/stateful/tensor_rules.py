@@ -1,0 +1,277 @@
+"""What the sequences do with tensors: creation, arithmetic, views, aliases, writes, grad modes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, precondition, rule
+
+from .differences import AVOIDED
+from .graph import Edge, Memory
+from .machine import Machine, broadcasts
+from .model import ModelError, Tensor, check_writable, fresh
+from .operations import BINARY, COPY, SCALAR, UNARY, Elementwise, reshapes, several, views
+
+__all__ = ["COUNT", "TensorRules", "literal", "numbers"]
+
+SHAPES = [(2,), (), (3,), (2, 3), (2, 2), (3, 1)]
+BOUND = 30.0  # of elements: what would exceed it is not computed
+NEAR = 0.25  # what is closer to zero than this is not divided by
+
+COUNT = st.integers(0, 11)
+MODES = st.sampled_from(["", "", "", "", "", "with tg.no_grad(): ", "with tg.enable_grad(): "])
+UNARIES = sorted(set(UNARY) - ({"relu"} if "relu, differentiated twice" in AVOIDED else set()))
+BINARIES = sorted(set(BINARY) - ({"div"} if "a / b" in AVOIDED else set()))
+ITEMS: list[tuple[str, Callable[[Any], Any] | None]] = [
+    ("0", lambda x: x[0, ...]), ("-1:", lambda x: x[-1:]), (":", None),
+]  # fmt: skip
+
+
+def numbers(shape: tuple[int, ...], k: int) -> np.ndarray[Any, Any]:
+    """Elements between -1 and 1, none zero, those of different `k` different."""
+    n = int(np.prod(shape))
+    return ((np.arange(n) * 5 + k * 3) % 16 / 8.0 - 0.9375).reshape(shape)
+
+
+def literal(values: np.ndarray[Any, Any], more: str = "") -> str:
+    return f"tg.tensor({values.tolist()}, dtype=tg.float64{more})"
+
+
+def safe(op: Elementwise, *operands: Tensor) -> bool:
+    """Whether `op` gives moderate numbers."""
+    if op in (UNARY["reciprocal"], BINARY["div"]) and np.abs(operands[-1].values).min(initial=1.0) < NEAR:
+        return False
+    return bool(np.abs(op.forward(*[t.values for t in operands])).max(initial=0.0) < BOUND)
+
+
+def writable(t: Tensor) -> bool:
+    """Whether `t` may be written to."""
+    try:
+        check_writable(t)
+    except ModelError:
+        return False
+    return not t.overlaps
+
+
+class TensorRules(Machine):
+    """Rules take numbers `k`, `m` that choose among the tensors held, counted from the newest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.together: dict[Edge | None, list[Edge | None]] = {}
+
+    # Leaves and modes
+
+    @initialize(shape=st.sampled_from(SHAPES), k=COUNT)
+    def begin(self, shape: tuple[int, ...], k: int) -> None:
+        self.leaf(shape, k, True)
+
+    @rule(shape=st.sampled_from(SHAPES), k=COUNT, requires_grad=st.booleans())
+    def leaf(self, shape: tuple[int, ...], k: int, requires_grad: bool) -> None:
+        t = fresh(numbers(shape, k))
+        t.flag = requires_grad
+        self.make(literal(t.values, ", requires_grad=True" * requires_grad), lambda: t)
+
+    @rule(mode=st.booleans())
+    def set_grad_enabled(self, mode: bool) -> None:
+        self.run(f"_ = tg.set_grad_enabled({mode})", None)
+        self.model.grad_enabled = mode
+
+    @precondition(lambda self: not self.model.grad_enabled)
+    @rule()
+    def resume(self) -> None:
+        self.set_grad_enabled(True)
+
+    @rule(k=COUNT, flag=st.sampled_from([True, True, True, False]))
+    def requires_grad_(self, k: int, flag: bool) -> None:
+        name = self.choose(k, self.may_require)
+        if name is not None:
+            self.step(f"{name}.requires_grad_({flag})", lambda: self.model.require(self.pool[name], flag))
+            self.check(name)
+
+    @rule(k=COUNT)
+    def drop(self, k: int) -> None:
+        name = self.choose(k, lambda t: not self.watched(t))
+        if name is not None and len(self.pool) > 1:
+            self.delete(name)
+
+    # Out of place
+
+    @rule(k=COUNT, name=st.sampled_from(UNARIES), mode=MODES)
+    def unary(self, k: int, name: str, mode: str) -> None:
+        a, t = self.chosen(k)
+        op = UNARY[name] if safe(UNARY[name], t) else UNARY["sin"]
+        self.make(op.text.format(a=a), lambda: self.model.elementwise(op, t), mode)
+
+    @rule(k=COUNT, name=st.sampled_from(sorted(s for s in SCALAR if SCALAR[s].text)), mode=MODES)
+    def scalar(self, k: int, name: str, mode: str) -> None:
+        a, t = self.chosen(k)
+        self.make(SCALAR[name].text.format(a=a), lambda: self.model.elementwise(SCALAR[name], t), mode)
+
+    @rule(k=COUNT, m=COUNT, name=st.sampled_from(BINARIES), mode=MODES)
+    def binary(self, k: int, m: int, name: str, mode: str) -> None:
+        a, t = self.chosen(k)
+        b, other = self.chosen(m, lambda other: other is t or broadcasts(t.shape, other.shape))
+        op = BINARY[name] if safe(BINARY[name], t, other) else BINARY["maximum"]
+        self.make(op.text.format(a=a, b=b), lambda: self.model.elementwise(op, t, other), mode)
+
+    @rule(k=COUNT, d=st.integers(0, 2), mean=st.booleans(), mode=MODES)
+    def reduce(self, k: int, d: int, mean: bool, mode: str) -> None:
+        a, t = self.chosen(k)
+        dim = None if d >= len(t.shape) else d
+        call = f"{'mean' if mean else 'sum'}({'' if dim is None else dim})"
+        self.make(f"{a}.{call}", lambda: self.model.reduce(t, dim, mean), mode)
+
+    @rule(k=COUNT, m=COUNT, mode=MODES)
+    def stack(self, k: int, m: int, mode: str) -> None:
+        a = self.choose(k, lambda t: len(t.shape) < 3 and t.size <= 6)
+        if a is not None:
+            b, other = self.chosen(m, lambda other: other.shape == self.pool[a].shape)
+            self.make(f"tg.stack(({a}, {b}))", lambda: self.model.stack([self.pool[a], other]), mode)
+
+    @rule(k=COUNT, m=COUNT, mode=MODES)
+    def matmul(self, k: int, m: int, mode: str) -> None:
+        a = self.choose(k, lambda t: len(t.shape) == 2)
+        b = a and self.choose(m, lambda t: len(t.shape) == 2 and t.shape[0] == self.pool[a].shape[1])
+        if a and b:
+            product = self.pool[a].values @ self.pool[b].values
+            if product.size <= 12 and np.abs(product).max(initial=0.0) < BOUND:
+                self.make(f"{a} @ {b}", lambda: self.model.matmul(self.pool[a], self.pool[b]), mode)
+
+    # Views and aliases
+
+    @rule(k=COUNT, m=st.integers(0, 30), mode=MODES)
+    def view(self, k: int, m: int, mode: str) -> None:
+        a = self.choose(k, self.may_be_viewed(mode))
+        if a is not None:
+            text, function = (found := views(self.pool[a].shape))[m % len(found)]
+            self.make(text.format(a=a), lambda: self.model.view(self.pool[a], function), mode)
+
+    @rule(k=COUNT, m=COUNT, must_view=st.booleans(), mode=MODES)
+    def reshape(self, k: int, m: int, must_view: bool, mode: str) -> None:
+        fits = self.may_be_viewed(mode)
+        a = self.choose(k, lambda t: t.plain and bool(reshapes(t.shape)) and fits(t))
+        if a is not None:
+            shape = (found := reshapes(self.pool[a].shape))[m % len(found)]
+            call = f"{a}.{'view' if must_view else 'reshape'}({', '.join(map(str, shape))})"
+            self.make(call, lambda: self.model.reshape(self.pool[a], shape, must_view=must_view), mode)
+
+    @rule(k=COUNT, m=st.integers(0, 2), mode=MODES)
+    def several(self, k: int, m: int, mode: str) -> None:
+        fits = self.may_be_viewed(mode)
+        a = self.choose(k, lambda t: bool(several(t.shape)) and fits(t))
+        if a is None:
+            return
+        text, parts = several(self.pool[a].shape)[m]
+        names = [f"t{self.count + i}" for i in range(len(parts))]
+        tensors = self.step(
+            f"{', '.join(names)} = {text.format(a=a)}",
+            lambda: [self.model.view(self.pool[a], part, "several views") for part in parts],
+            mode,
+        )
+        if tensors is not None:
+            nodes = [t.node for t in tensors]
+            self.together.update({node: [other for other in nodes if other is not node] for node in nodes})
+            self.hold(dict(zip(names, tensors, strict=True)))
+
+    @rule(k=COUNT, unnoticed=st.booleans(), mode=MODES)
+    def alias(self, k: int, unnoticed: bool, mode: str) -> None:
+        a, t = self.chosen(k)
+        call = "data" if unnoticed else "detach()"
+        self.make(f"{a}.{call}", lambda: self.model.alias(t, unnoticed=unnoticed), mode)
+
+    # In place
+
+    def target(self, k: int, mode: str, wanted: Callable[[Tensor], bool] = lambda t: True) -> str | None:
+        """What to write to; seldom something that must not be written to."""
+        possible = self.may_be_written(mode)
+        return self.choose(k, lambda t: wanted(t) and possible(t) and (k > 9 or not self.mode(mode) or writable(t)))
+
+    def write(self, a: str, line: str, action: Callable[[], Any], mode: str) -> None:
+        """Run a line that writes to `a`, and look at it."""
+        self.step(line, action, mode)
+        self.check(a)
+
+    @rule(k=COUNT, name=st.sampled_from([u for u in UNARIES if UNARY[u].inplace]), mode=MODES)
+    def unary_(self, k: int, name: str, mode: str) -> None:
+        a = self.target(k, mode)
+        if a is not None:
+            op = UNARY[name] if safe(UNARY[name], self.pool[a]) else UNARY["sin"]
+            self.write(a, op.inplace.format(a=a), lambda: self.model.write(self.pool[a], op), mode)
+
+    @rule(k=COUNT, name=st.sampled_from(sorted(s for s in SCALAR if SCALAR[s].inplace)), mode=MODES)
+    def scalar_(self, k: int, name: str, mode: str) -> None:
+        a = self.target(k, mode, lambda t: not ("fill where elements coincide" in AVOIDED and t.overlaps))
+        if a is not None:
+            op = SCALAR[name] if safe(SCALAR[name], self.pool[a]) else SCALAR["zero"]
+            self.write(a, op.inplace.format(a=a), lambda: self.model.write(self.pool[a], op), mode)
+
+    @rule(k=COUNT, m=COUNT, name=st.sampled_from([*[b for b in BINARIES if BINARY[b].inplace], "copy"]), mode=MODES)
+    def binary_(self, k: int, m: int, name: str, mode: str) -> None:
+        a = self.target(k, mode)
+        if a is None:
+            return
+        t = self.pool[a]
+        itself = name != "copy" and not (name in ("mul", "div") and "x *= x" in AVOIDED)
+        b = self.choose(m, lambda other: (other is t and itself) or apart(other, t, t.shape))
+        if b is not None:
+            op = COPY if name == "copy" or not safe(BINARY[name], t, self.pool[b]) else BINARY[name]
+            if not (op is COPY and b == a):
+                self.write(a, op.inplace.format(a=a, b=b), lambda: self.model.write(t, op, self.pool[b]), mode)
+
+    @rule(k=COUNT, m=COUNT, at=st.integers(0, 2), fill=st.booleans(), mode=MODES)
+    def setitem(self, k: int, m: int, at: int, fill: bool, mode: str) -> None:
+        a = self.target(k, mode, lambda t: len(t.shape) > 0 and self.may_be_viewed(mode)(t))
+        if a is None:
+            return
+        t = self.pool[a]
+        text, function = ITEMS[0 if "x[:] = v" in AVOIDED and at == 2 else at]
+        shape = t.shape if function is None else function(t.cells).shape
+        b = None if fill else self.choose(m, lambda other: apart(other, t, shape))
+        operands, op = ((), SCALAR["fill"]) if b is None else ((self.pool[b],), COPY)
+        self.write(
+            a,
+            f"{a}[{text}] = {'0.75' if b is None else b}",
+            lambda: self.model.write(t if function is None else self.model.view(t, function), op, *operands),
+            mode,
+        )
+
+    @rule(k=COUNT, at=st.integers(0, 1), mode=MODES)
+    def setitem_add(self, k: int, at: int, mode: str) -> None:
+        a = self.target(k, mode, lambda t: len(t.shape) > 0 and self.may_be_viewed(mode)(t))
+        if a is not None:
+            text, function = ITEMS[at]
+            op = SCALAR["add"] if safe(SCALAR["add"], self.pool[a]) else SCALAR["negate"]
+            line = op.inplace.replace("{a}", f"{a}[{text}]")
+            self.write(a, line, lambda: self.model.update(self.pool[a], function, op), mode)
+
+    # What is left out
+
+    def may_be_written(self, mode: str) -> Callable[[Tensor], bool]:
+        def fits(t: Tensor) -> bool:
+            if t.base is not None and t.base.requires_grad and t.node is None:
+                return False  # PyTorch takes such a view for a leaf until its `grad_fn` has been looked at
+            noticed = self.mode(mode) and t.requires_grad
+            return not t.memory.fragile and (noticed or not self.seen_through_views(t.memory))
+
+        return fits
+
+    def seen_through_views(self, memory: Memory) -> bool:
+        """Whether views of a memory would keep histories that a write which autograd does not notice makes invalid."""
+        viewed = any(t.memory is memory and t.base and t.requires_grad for t in self.pool.values())
+        return viewed and "unnoticed write under views" in AVOIDED
+
+    def may_be_viewed(self, mode: str) -> Callable[[Tensor], bool]:
+        return lambda t: self.mode(mode) or not ("views under no_grad" in AVOIDED and t.requires_grad)
+
+    def may_require(self, t: Tensor) -> bool:
+        related = t.base is not None or any(other.base is t for other in self.pool.values())
+        return not t.memory.fragile and not ("leaf with views" in AVOIDED and related)
+
+
+def apart(other: Tensor, t: Tensor, shape: tuple[int, ...]) -> bool:
+    """Whether `other` may be written into a part of `t` that has this shape."""
+    return other.memory is not t.memory and broadcasts(shape, other.shape, shape)
