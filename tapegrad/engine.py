@@ -102,7 +102,12 @@ class _Walk:
         """Walk only to `targets`, and note what arrives there if `capture`."""
         self.ends = {node for node, _ in targets}
         self.found = {}
-        self.needed = _needed([node for node, _ in self.roots], self.ends)
+        nodes = reachable([node for node, _ in self.roots])
+        if not self.ends <= set(nodes):
+            for node in nodes:
+                if node.refuses:  # the way to a target may lead through it
+                    node.pull(None, create_graph=False)
+        self.needed = _needed(nodes, self.ends)
         self.capture = capture
 
     def reached(self) -> set[Node]:
@@ -283,10 +288,10 @@ def reachable(roots: Sequence[Node]) -> list[Node]:
     return sorted(seen, key=lambda node: node.sequence)
 
 
-def _needed(roots: Sequence[Node], ends: set[Node]) -> set[Node]:
-    """The nodes reachable from `roots` from which some node of `ends` can be reached through an edge."""
+def _needed(nodes: Sequence[Node], ends: set[Node]) -> set[Node]:
+    """Those of `nodes`, oldest first, from which some node of `ends` can be reached through an edge."""
     needed: set[Node] = set()
-    for node in reachable(roots):
+    for node in nodes:
         if any(target in ends or target in needed for target in node.edges):
             needed.add(node)
     return needed

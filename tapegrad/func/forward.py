@@ -16,7 +16,7 @@ from ..errors import ShapeError, TransformError
 from ..ops.common import dtype_of
 from ..ops.creation import new_leaf, zeros_like
 from ..tape import TensorBase, renamed, state
-from ..tree import flatten, unflatten
+from ..tree import Structure, flatten, unflatten
 from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
 from .reverse import Reverse
 from .transform import Transform, mapped_tree
@@ -87,6 +87,20 @@ def jvp_with_argnums(
     func: Func, primals: Any, tangents: Any, argnums: Argnums | None, strict: bool, has_aux: bool
 ) -> Any:
     """As `jvp`, by the arguments at `argnums` only (None: all)."""
+    leaves, given, structure = _paired(primals, tangents, argnums)
+    with Forward() as level:
+        new = unflatten(structure, [level.dual(p, t) for p, t in zip(leaves, given, strict=True)])
+        outputs, aux = split_aux(func(*(new if argnums is None else replaced(primals, argnums, new))), has_aux, _JVP)
+        flat, shape = flatten(outputs)
+        aux = mapped_tree(lambda t: t, aux) if has_aux else None
+        require_tensors(flat, _JVP)
+        pairs = [level.unpacked(out, strict) for out in flat]
+    parts = [unflatten(shape, [pair[i] for pair in pairs]) for i in (0, 1)]
+    return (*parts, aux) if has_aux else tuple(parts)
+
+
+def _paired(primals: Any, tangents: Any, argnums: Argnums | None) -> tuple[list[Any], list[Any], Structure]:
+    """The tensors to differentiate by, their tangents, and the structure of both."""
     if not isinstance(primals, tuple):
         raise TransformError(f"{_JVP}: Expected primals to be a tuple. E.g. it should be valid to call f(*primals).")
     leaves, structure = flatten(primals if argnums is None else chosen(primals, argnums))
@@ -99,15 +113,7 @@ def jvp_with_argnums(
         )
     for name, listed in (("primals", leaves), ("tangents", given)):
         _require_only_tensors(name, listed)
-    with Forward() as level:
-        new = unflatten(structure, [level.dual(p, t) for p, t in zip(leaves, given, strict=True)])
-        outputs, aux = split_aux(func(*(new if argnums is None else replaced(primals, argnums, new))), has_aux, _JVP)
-        flat, shape = flatten(outputs)
-        aux = mapped_tree(lambda t: t, aux) if has_aux else None
-        require_tensors(flat, _JVP)
-        pairs = [level.unpacked(out, strict) for out in flat]
-    parts = [unflatten(shape, [pair[i] for pair in pairs]) for i in (0, 1)]
-    return (*parts, aux) if has_aux else tuple(parts)
+    return leaves, given, structure
 
 
 def _require_only_tensors(name: str, listed: list[Any]) -> None:

@@ -67,6 +67,7 @@ class Level(Watcher):
         self.depth = 1 + sum(isinstance(w, Level) for w in state.watchers)
         self._entries: dict[int, _Entry] = {}
         self._severed: weakref.WeakSet[Storage] = weakref.WeakSet()
+        self._since: int | None = None  # from where on nodes belong to the write that is going on
 
     # Representatives and shadows
 
@@ -188,7 +189,7 @@ class Level(Watcher):
                 "vmap: an in-place write to a tensor that is a view, or has views, of which batching made a copy: "
                 "write to a clone() of it"
             )
-        check_writable(entry.shadow)
+        self._since = check_writable(entry.shadow)
         return True
 
     def will_take(self, t: TensorBase, out: TensorBase) -> bool:
@@ -209,7 +210,7 @@ class Level(Watcher):
         if entry is None:
             return False
         new = self.shadow_of(out)
-        write(entry.shadow, spread(out, self.size) if new is None else new)
+        write(entry.shadow, spread(out, self.size) if new is None else new, self._since)
         return True
 
     def reads_value(self, what: str, t: TensorBase | None = None) -> bool:

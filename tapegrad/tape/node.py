@@ -49,6 +49,9 @@ class Node:
     runs_on_nothing: ClassVar[bool] = False
     """Whether `pull` is wanted even if no cotangent arrived."""
 
+    refuses: ClassVar[bool] = False
+    """Whether `pull` does nothing but raise, as what is behind the node is unknown."""
+
     kind: str
     leaf: weakref.ref[TensorBase] | None
 
@@ -253,6 +256,8 @@ class RefusingNode(Node):
     """A node called `kind` that raises `error(message)` when a cotangent is pulled through it."""
 
     __slots__ = ("error", "message")
+
+    refuses = True
 
     def __init__(self, kind: str, error: type[Exception], message: str, like: Any) -> None:
         self.error = error

@@ -120,6 +120,19 @@ def test_third_order(arrays):
     close(third(x).detach().numpy(), 24 * arrays[0])
 
 
+def test_derivatives_that_are_zero_have_derivatives(arrays):
+    def third(x):
+        y = (x.relu() + x.remainder(x.detach().abs() + x * x)).sum()
+        for _ in range(3):
+            (y,) = tg.autograd.grad(y, x, create_graph=True)
+            y = y.sum()
+        return y
+
+    x = tg.tensor(arrays[0], requires_grad=True)
+    assert third(x).item() == 0.0
+    assert lower(tg.record(third, x))(arrays[0]) == 0.0
+
+
 def test_no_grad_detach_and_data_stop_derivatives(arrays):
     def stopped(x):
         with tg.no_grad():
