@@ -57,7 +57,10 @@ class Anomaly(Watcher):
         """Warn that the backward of `node` went wrong, with the stack of its forward call."""
         text, extras = f"Error detected in {node.name()}.", node.extras
         if extras is None or extras.trace is None:
-            text += " No forward pass information available. Enable detect anomaly during forward pass for more information."
+            text += (
+                " No forward pass information available. Enable detect anomaly during forward pass for more "
+                "information."
+            )
         else:
             text += f" Traceback of forward call that caused the error:\n{extras.trace}"
         while extras is not None and extras.cause is not None:

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from .errors import RuleError
+from .ops.creation import clone
 from .primitives.shaping import broadcast_adjoint
 from .storage import UNCOUNTED
-from .tape import Node, TensorBase, state, storage_of, wrap, writable
+from .tape import Node, TensorBase, renamed, state, storage_of, wrap, writable
 from .tape.state import leaf_lock
 
 __all__ = ["accumulate", "pull", "unbroadcast", "wrong"]
@@ -37,6 +38,11 @@ def wrong(node: Node, what: str, got: Any, wanted: Any) -> RuleError:
     return RuleError(f"{node.name()} returned a gradient of {what} {got}, expected {what} {wanted}")
 
 
+def _copied(g: Any) -> Any:
+    """`g` in memory of its own: others have it, too."""
+    return renamed("CopyBackwards", clone(g))
+
+
 def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None:
     """Add `g` to `leaf.grad`: in place, unless the gradient itself has a graph."""
     if not leaf._requires_grad:  # no longer
@@ -44,7 +50,7 @@ def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None
     with leaf_lock:
         held = leaf._grad
         if not bare:
-            leaf._grad = g if held is None else held + g if create_graph else held.add_(g)
+            leaf._grad = _copied(g) if held is None else held + g if create_graph else held.add_(g)
         elif held is None:
             # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
             owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable

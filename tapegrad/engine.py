@@ -21,7 +21,6 @@ __all__ = ["is_followed", "reachable", "run"]
 Edge = tuple[Any, int]
 
 
-
 def run(
     roots: Sequence[Edge],
     cotangents: Sequence[Tensor],
@@ -102,7 +101,8 @@ class _Walk:
         """Walk only to `targets`, and note what arrives there if `capture`."""
         self.ends = {node for node, _ in targets}
         self.found = {}
-        nodes = reachable([node for node, _ in self.roots])
+        oldest = min([node.sequence for node in self.ends])  # what is older leads to none of them
+        nodes = reachable([node for node, _ in self.roots], oldest)
         if not self.ends <= set(nodes):
             for node in nodes:
                 if node.refuses:  # the way to a target may lead through it
@@ -276,13 +276,13 @@ class _AnomalyWalk(_Walk):
             anomaly.running = outer
 
 
-def reachable(roots: Sequence[Node]) -> list[Node]:
-    """The nodes that can be reached from `roots`, oldest first."""
+def reachable(roots: Sequence[Node], since: int = -1) -> list[Node]:
+    """The nodes, of sequence `since` or later, that can be reached from `roots`, oldest first."""
     seen = set(roots)
     stack = list(seen)
     while stack:
         for node in stack.pop().edges:
-            if node not in seen:
+            if node not in seen and node.sequence >= since:
                 seen.add(node)
                 stack.append(node)
     return sorted(seen, key=lambda node: node.sequence)

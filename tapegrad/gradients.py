@@ -58,6 +58,8 @@ class TensorGradients(TensorBase):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise NotDifferentiableError("requires_grad must be a bool")
         if history(self) is not None:
             self._refuse_flag(value)
         if value and self._array.dtype.kind in "biu":
@@ -226,8 +228,8 @@ class TensorGradients(TensorBase):
     def data(self, value: Tensor) -> None:
         if not isinstance(value, TensorBase):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
-        if value._array.dtype != self._array.dtype:
-            raise TapegradError(f"Attempted to set `.data` of a {dtype_of(self)} tensor to {value!r}: expected its dtype")
+        if self._requires_grad and value._array.dtype.kind in "biu":
+            raise TapegradError("data set to a tensor that requires gradients must be floating point or complex dtype")
         if stands_for_more(self) or stands_for_more(value):
             raise TapegradError("mutating directly with `.data` under vmap transform is not allowed.")
         memory, version = storage_of(value).memory, self._version
@@ -235,7 +237,7 @@ class TensorGradients(TensorBase):
             return  # `x.data *= 2` ends so: the memory is written, and stays
         if state.recorder is not None:
             raise state.recorder.unsupported("assignment to .data")
-        if value._array.shape != self._array.shape:
+        if (value._array.shape, value._array.dtype) != (self._array.shape, self._array.dtype):
             self._accumulator = None
         self._array, self._device = value._array, None
         self._view = None if value._view is None else View(value._view.chain, None)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "Generator", "default_generator", "draws", "get_rng_state", "initial_seed", "manual_seed", "rand", "rand_like",
+    "Generator", "default_generator", "draws", "generator_at", "get_rng_state", "initial_seed", "manual_seed", "rand",
+    "rand_like",
     "randint", "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
 ]  # fmt: skip
 
@@ -151,9 +153,7 @@ def _drawn(
     check_device(device)
     shape = shape_of(what, size)
     found = (default or dtypes.get_default_dtype()) if d is None else dtypes.to_dtype(d)
-    return drawn(
-        lambda size: new_leaf(draws(what, generator, draw, size).astype(found.numpy), requires_grad), shape
-    )
+    return drawn(lambda size: new_leaf(draws(what, generator, draw, size).astype(found.numpy), requires_grad), shape)
 
 
 def drawn(make: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
@@ -297,3 +297,17 @@ def randint_like(
     bounds = (0, low) if high is None else (low, high)
     options = {"generator": generator, "device": device, "requires_grad": requires_grad}
     return _like("randint_like", randint, input, *bounds, dtype=dtype, memory_format=memory_format, **options)
+
+
+@contextlib.contextmanager
+def generator_at(saved: Tensor | None) -> Iterator[None]:
+    """The default generator in the state `saved` (unless None) inside the block, and where it was afterwards."""
+    if saved is None:
+        yield
+        return
+    before = get_rng_state()
+    set_rng_state(saved)
+    try:
+        yield
+    finally:
+        set_rng_state(before)

@@ -17,6 +17,7 @@ from .dtypes import dtype, from_numpy_dtype
 from .errors import LoadError
 from .formats import present_order
 from .memory import Memory, Window, in_order, located
+from .ops.support import reads_value
 from .safetensors_file import Entry, Stored, strict_json
 from .tape import TensorBase
 
@@ -63,6 +64,7 @@ class _Encoder:
         if kind is float:
             return x if math.isfinite(x) else {"float": repr(x)}
         if isinstance(x, TensorBase):
+            reads_value("save()", x)
             return {"tensor": self._number(x, keys)}
         if kind is dtype or kind is device:
             return {"dtype": x.name} if kind is dtype else {"device": str(x)}

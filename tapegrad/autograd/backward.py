@@ -48,7 +48,8 @@ def backward(
     if watched:
         state.now.tell("changes_graph", "backward")
     elif grad_tensors is None and inputs is None and not create_graph and _is_scalar(tensors):  # most calls are this
-        engine.run([edge_of(tensors)], [_unit(tensors._array.dtype)], retain_graph=bool(retain_graph), create_graph=False)
+        seed = _unit(tensors._array.dtype)
+        engine.run([edge_of(tensors)], [seed], retain_graph=bool(retain_graph), create_graph=False)
         return
     roots = _listed(tensors)
     edges, seeds = _seeds(roots, [None] * len(roots) if grad_tensors is None else _listed(grad_tensors, len(roots)))
@@ -94,6 +95,8 @@ def _targets(op: str, wanted: Sequence[Any]) -> list[Edge]:
         raise NotDifferentiableError(f"`inputs` argument to `{op}()` cannot be empty.")
     targets = []
     for x in wanted:
+        if not isinstance(x, (TensorBase, GradientEdge)):
+            raise NotDifferentiableError(f"all inputs have to be Tensors or GradientEdges, but got {type(x).__name__}")
         edge = (x.node, x.output_nr) if isinstance(x, GradientEdge) else edge_of(x)
         if edge[0] is None:
             raise NotDifferentiableError(
@@ -142,6 +145,10 @@ def grad(
     `materialize_grads`, else RuntimeError. With `is_grads_batched` each cotangent has one dim more, in front, and the
     gradients are those of every entry, found in one walk.
     """
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."
+        )
     if is_grads_batched:
         from .batched_grad import grad_of_batch
 

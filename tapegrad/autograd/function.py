@@ -76,9 +76,10 @@ class Function:
         now = state.now
         if now.recorder is not None:
             raise now.recorder.unsupported(f"the custom autograd.Function {cls.__name__}")
-        if kwargs:
-            takes_ctx = cls.setup_context is Function.setup_context
-            bound = inspect.signature(cls.forward).bind(*[None] * takes_ctx, *args, **kwargs)
+        takes_ctx = cls.setup_context is Function.setup_context
+        if kwargs or not takes_ctx:  # `setup_context` sees the defaults, too
+            bound = _signature(cls).bind(*[None] * takes_ctx, *args, **kwargs)
+            bound.apply_defaults()
             args = bound.args[takes_ctx:]
         for watcher in reversed(now.watchers):
             if watcher.takes_function(cls, args):
@@ -103,20 +104,29 @@ def run(
             history(a)
     ctx = _node_class(cls)(cls, args)
     now = state.now
-    enabled, state.grad_enabled = state.grad_enabled, False
+    enabled = now.grad_enabled
     try:
+        now.grad_enabled = False
         if cls.setup_context is Function.setup_context:
             result = cls.forward(ctx, *args)
         else:
             result = (cls.forward if forward is None else forward)(*args)
             cls.setup_context(ctx, args, result)
     finally:
-        state.grad_enabled = enabled
+        now.grad_enabled = enabled
     single = not isinstance(result, tuple)
     outputs = _finished(ctx, (result,) if single else result, args)
     if now.watchers and ctx.edges:
         now.tell("made", ctx)
     return ctx, outputs[0] if single else outputs
+
+
+def _signature(function: type[Function]) -> inspect.Signature:
+    """The signature of `forward`, looked up once."""
+    found: inspect.Signature | None = function.__dict__.get("_signature")
+    if found is None:
+        found = function._signature = inspect.signature(function.forward)  # type: ignore[attr-defined]
+    return found
 
 
 def _node_class(function: type[Function]) -> type[FunctionCtx]:
@@ -133,7 +143,8 @@ def _finished(ctx: FunctionCtx, outputs: tuple[Any, ...], args: tuple[Any, ...])
     given = {id(a) for a in args if isinstance(a, TensorBase)}
     _check_dirty(ctx, outputs, given)
     tensors = sum(isinstance(out, TensorBase) for out in outputs)
-    finished = []
+    finished: list[Any] = []
+    known: dict[int, Any] = {}  # what is returned twice is one tensor
     for out in outputs:
         if not isinstance(out, TensorBase):
             ctx.add_output(None)
@@ -142,7 +153,10 @@ def _finished(ctx: FunctionCtx, outputs: tuple[Any, ...], args: tuple[Any, ...])
         differentiable = (
             bool(ctx.edges) and out._array.dtype.kind not in "biu" and id(out) not in ctx.non_differentiable
         )
-        fresh = _fresh_output(ctx, out, given, differentiable, Creation.MULTIPLE if tensors > 1 else Creation.FUNCTION)
+        fresh = known.get(id(out))
+        if fresh is None:
+            creation = Creation.MULTIPLE if tensors > 1 else Creation.FUNCTION
+            fresh = known[id(out)] = _fresh_output(ctx, out, given, differentiable, creation)
         index = ctx.add_output(fresh)
         if id(out) in ctx.dirty:
             _finish_dirty(ctx, fresh, index, differentiable)
@@ -215,8 +229,9 @@ def once_differentiable(backward: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(backward)
     def call(ctx: Any, *grads: Any) -> Any:
-        enabled, state.grad_enabled = state.grad_enabled, False
+        enabled = state.grad_enabled
         try:
+            state.grad_enabled = False
             results = backward(ctx, *grads)
         finally:
             state.grad_enabled = enabled

@@ -64,8 +64,8 @@ class FunctionCtx(Node):
     # For the engine
 
     def differentiable(self) -> list[int]:
-        """The positions of all arguments, as in PyTorch."""
-        return list(range(self._width))
+        """The positions of the arguments that are tensors."""
+        return self._tensors
 
     def positions(self) -> tuple[int, ...]:
         """Which argument each edge belongs to."""
@@ -152,6 +152,11 @@ class FunctionCtx(Node):
                     f"got {list(x._array.shape)} but expected shape compatible with {list(target.shape)}"
                 )
             x = broadcast_adjoint(x, target.shape)
+        if x._array.dtype.kind == "c" and target.dtype.kind != "c":
+            raise NotDifferentiableError(
+                f"Function {self.name()} returned an invalid gradient at index {self._tensors.index(position)} - "
+                "expected real, got complex"
+            )
         return cast_to(x, from_numpy_dtype(target.dtype))
 
     def _cotangents(self, g: Any) -> list[Any]:

@@ -54,7 +54,7 @@ class _GradMode(Mode):
 
     def __enter__(self) -> None:
         self._before.append(state.grad_enabled)
-        state.grad_enabled = self._mode
+        state.grad_enabled = self._mode and not state.now.inference  # where nothing can be recorded
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -95,7 +95,8 @@ def decorated(function: F, mode: Callable[[], Mode]) -> F:
             try:
                 step, sent = generator.send, (yield value)
             except GeneratorExit:
-                generator.close()
+                with mode():
+                    generator.close()
                 raise
             except BaseException as error:  # noqa: BLE001  (what is thrown in goes on to the generator)
                 step, sent = generator.throw, error
@@ -129,9 +130,11 @@ class set_grad_enabled(_GradMode):  # noqa: N801  (PyTorch's name)
     """Set grad mode from here on; as a context manager, until the block ends; as a decorator, in the function only."""
 
     def __init__(self, mode: bool) -> None:
+        if not isinstance(mode, bool):
+            kind = type(mode).__name__
+            raise TypeError(f"set_grad_enabled(): argument 'enabled' (position 1) must be bool, not {kind}")
         super().__init__(mode)
-        self._before.append(state.grad_enabled)
-        state.grad_enabled = mode
+        super().__enter__()
 
     def __enter__(self) -> None:
         """The constructor has set the mode already."""
@@ -186,7 +189,7 @@ class inference_mode(Mode):  # noqa: N801  (PyTorch's name)
         self._before.append((now.inference, now.grad_enabled))
         if self._mode != now.inference:
             _switch_inference(self._mode)
-            now.grad_enabled = not self._mode
+        now.grad_enabled = not self._mode
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

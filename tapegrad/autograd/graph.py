@@ -92,8 +92,9 @@ class _SavedHooks(Watcher):
         """`t` put away."""
         storage = storage_of(t)
         version = storage.version
-        enabled, state.grad_enabled = state.grad_enabled, False
+        enabled = state.grad_enabled
         try:
+            state.grad_enabled = False
             kept = self.pack_hook(t)
         finally:
             state.grad_enabled = enabled
@@ -114,6 +115,9 @@ class saved_tensors_hooks:  # noqa: N801  (PyTorch's name)
     """
 
     def __init__(self, pack_hook: Callable[[Tensor], Any], unpack_hook: Callable[[Any], Tensor]) -> None:
+        for hook in (pack_hook, unpack_hook):
+            if not callable(hook):
+                raise TypeError(f"saved_tensors_hooks: expected functions, got {type(hook).__name__}")
         self._watcher = _SavedHooks(pack_hook, unpack_hook)
 
     def __enter__(self) -> None:

@@ -6,19 +6,16 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
-from ..autograd.backward import grad as autograd_grad
 from ..autograd.forward_ad import current_level, dual, seen_without, tangent_of
 from ..autograd.forward_level import ForwardLevel, set_enabled
 from ..autograd.lifted import settled
 from ..errors import ShapeError, TransformError
 from ..ops.common import dtype_of
-from ..ops.creation import new_leaf, zeros_like
-from ..tape import TensorBase, renamed, state
+from ..ops.creation import clone, zeros_like
+from ..random import generator_at, get_rng_state
+from ..tape import TensorBase, renamed
 from ..tree import Structure, flatten, unflatten
 from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
-from .reverse import Reverse
 from .transform import Transform, mapped_tree
 from .vmap import structure_text
 
@@ -127,18 +124,16 @@ def _require_only_tensors(name: str, listed: list[Any]) -> None:
 def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
     """`func(*primals)`, and its derivative there: a function from tangents of `primals` to those of the outputs.
 
-    `func` is run once. Its gradient is linear in the cotangents of the outputs, and has a graph: each call of the
-    derivative is one walk back through that. Raises RuntimeError for tangents of another structure, shape or dtype.
+    Each call of the derivative is a `jvp`, which runs `func` again on copies of `primals`, with the random numbers of
+    the first run. (One graph walked backwards would be less work, but stops at `no_grad` where forward mode does not.)
+    Raises RuntimeError for tangents of another structure, shape or dtype.
     """
-    with Reverse() as transform:
-        leaves, structure = flatten(primals)
-        for x in leaves:
-            if isinstance(x, TensorBase) and x._array.dtype.kind in "biu":
-                raise ValueError(f"Expected primal to be floating point or complex, but got: {dtype_of(x)}")
-        lifted = [transform.lifted(x) for x in leaves]
-        flat, shape = flatten(func(*unflatten(structure, lifted)))
-        outputs = unflatten(shape, [transform.lowered(out) if isinstance(out, TensorBase) else out for out in flat])
-        linear = _linear(flat, lifted)
+    leaves, structure = flatten(primals)
+    for x in leaves:
+        if isinstance(x, TensorBase) and x._array.dtype.kind in "biu":
+            raise ValueError(f"Expected primal to be floating point or complex, but got: {dtype_of(x)}")
+    kept = [clone(x) if isinstance(x, TensorBase) else x for x in leaves]  # type: ignore[arg-type]
+    generator = None if state.recorder is not None else get_rng_state()  # while recording nothing is drawn
 
     def push(*tangents: Any) -> Any:
         given, got = flatten(tangents)
@@ -147,40 +142,12 @@ def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
                 f"Expected the tangents {structure_text(got)} to have the same argspec as the primals "
                 f"{structure_text(structure)}"
             )
-        for i, (t, x) in enumerate(zip(given, lifted, strict=True)):
+        for i, (t, x) in enumerate(zip(given, kept, strict=True)):
             _require_alike(i, t, x)
-        return unflatten(shape, linear(given))
+        with generator_at(generator):
+            return jvp(func, unflatten(structure, kept), tangents)[1]
 
-    return outputs, push
-
-
-def _linear(outputs: list[Any], inputs: list[Any]) -> Callable[[list[Any]], list[Any]]:
-    """The map from tangents of `inputs` to those of `outputs`, of which those that are no tensors stay."""
-    found = [out for out in outputs if isinstance(out, TensorBase) and out.requires_grad]  # type: ignore[attr-defined]
-    seeds = {id(out): new_leaf(np.zeros(out._array.shape, out._array.dtype), requires_grad=True) for out in found}
-    pulled: Any = ()
-    if found and inputs:
-        given = [seeds[id(out)] for out in found]
-        pulled = autograd_grad(found, inputs, given, retain_graph=True, create_graph=True, allow_unused=True)
-
-    def push(tangents: list[Any]) -> list[Any]:
-        pairs = [(g, t) for g, t in zip(pulled, tangents, strict=bool(pulled)) if g is not None and g.requires_grad]
-        if not pairs:
-            return [zeros_like(out) if isinstance(out, TensorBase) else out for out in outputs]  # type: ignore[arg-type]
-        rows, weights = zip(*pairs, strict=True)
-        records = state.grad_enabled
-        wanted = list(seeds.values())
-        pushed = autograd_grad(rows, wanted, weights, retain_graph=True, create_graph=records, allow_unused=True)
-        by_output = dict(zip(seeds, pushed, strict=True))
-        return [_tangent(out, by_output.get(id(out))) for out in outputs]
-
-    return push
-
-
-def _tangent(out: Any, pushed: Any) -> Any:
-    if not isinstance(out, TensorBase):
-        return out
-    return zeros_like(out) if pushed is None else settled(pushed)  # type: ignore[arg-type]
+    return func(*unflatten(structure, kept)), push
 
 
 def _require_alike(i: int, tangent: Any, primal: Any) -> None:

@@ -64,6 +64,7 @@ def with_out(
         out = kwargs.pop("out", None)
         return named(*args, **kwargs) if out is None else _into(out, target, named, args, kwargs)
 
+    call.__module__ = "tapegrad"  # where it is found by its name, so that it can be pickled
     return call
 
 

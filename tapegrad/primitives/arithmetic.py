@@ -48,7 +48,7 @@ div = Primitive(
     np.true_divide,
     elementwise=True,
     a=lambda g, b: g / b.conjugate(),
-    b=lambda g, out, b: -g * (out / b).conjugate(),
+    b=lambda g, a, b: -g * (a / b / b).conjugate(),
 )
 
 reciprocal = Primitive("reciprocal", np.reciprocal, elementwise=True, a=lambda g, out: -g * (out * out).conjugate())

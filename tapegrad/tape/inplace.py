@@ -260,10 +260,13 @@ def write_through(base: Any, chain: Chain, new: Any) -> Any:
         return new
     if len(chain) > 1 and any(prim.name == "broadcast_to" for prim, _ in chain[:-1]):
         return _write_places(base, chain, new)
-    (prim, params), *rest = chain
-    assert prim.write is not None, prim
-    inner = write_through(prim(base, **params), tuple(rest), new) if rest else new
-    return prim.write(base, inner, **params)
+    seen = [base]
+    for prim, params in chain[:-1]:
+        seen.append(prim(seen[-1], **params))
+    for (prim, params), whole in zip(reversed(chain), reversed(seen), strict=True):
+        assert prim.write is not None, prim
+        new = prim.write(whole, new, **params)
+    return new
 
 
 def _write_places(base: Any, chain: Chain, new: Any) -> Any:

@@ -257,8 +257,6 @@ class RefusingNode(Node):
 
     __slots__ = ("error", "message")
 
-    refuses = True
-
     def __init__(self, kind: str, error: type[Exception], message: str, like: Any) -> None:
         self.error = error
         self.message = message

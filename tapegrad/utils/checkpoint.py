@@ -20,9 +20,10 @@ from ..autograd.function import Function
 from ..autograd.grad_mode import enable_grad
 from ..autograd.graph import saved_tensors_hooks
 from ..errors import CheckpointError, NotDifferentiableError
-from ..ops.creation import empty
-from ..tape import TensorBase, Watcher, alias, state
+from ..tape import TensorBase, Watcher, alias, edge_of, state, storage_of
+from ..tape.node import attached
 from ..tape.recorder import user_source
+from ..tape.saved import Packed, modified, packed
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "check_backward_validity", "checkpoint", "checkpoint_sequential",
@@ -53,14 +54,16 @@ def checkpoint(
     """`function(*args, **kwargs)`, whose intermediate values are computed again in backward rather than saved.
 
     Args:
-        function: must do the same when called again. The state of the random generator is restored for that, unless
-            `preserve_rng_state=False` is among the keyword arguments.
+        function: what to run; it must do the same when called again. The state of the random generator is restored for
+            that, unless `preserve_rng_state=False` is among the keyword arguments.
+        *args: its arguments.
         use_reentrant: which variant (see the module); to be given. The reentrant one takes no keyword arguments and
             no `context_fn`, needs an argument that requires grad, and does not work with `autograd.grad`.
         context_fn: returns two context managers, for the forward and for the recomputation.
         determinism_check: "default" compares shapes and dtypes of what is computed again, "none" does not.
         debug: name the operations of both runs if they differ.
         early_stop: end the recomputation once all that was saved is there.
+        **kwargs: its keyword arguments (and `preserve_rng_state`).
 
     Raises CheckpointError (in backward) if the recomputation saves other tensors than the forward did.
     """
@@ -139,9 +142,7 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> Iterator[None]:
 def detach_variable(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """The tensors among `inputs` as leaves of their own that require grad where those do; the rest as it is."""
     if not isinstance(inputs, tuple):
-        raise TypeError(
-            f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}"
-        )
+        raise TypeError(f"Only tuple of tensors is supported. Got Unsupported input type: {type(inputs).__name__}")
     detached: list[Any] = []
     for x in inputs:
         if isinstance(x, TensorBase):
@@ -157,20 +158,6 @@ def check_backward_validity(inputs: Iterable[Any]) -> None:
     """Warn if no tensor among `inputs` requires grad, as then there is nothing to do in backward."""
     if not any(isinstance(x, TensorBase) and x._requires_grad for x in inputs):
         warnings.warn("None of the inputs have requires_grad=True. Gradients will be None", UserWarning, stacklevel=3)
-
-
-@contextlib.contextmanager
-def _generator_at(saved: Any) -> Iterator[None]:
-    """The random generator in the state `saved` (unless None) inside, and where it was afterwards."""
-    if saved is None:
-        yield
-        return
-    before = random.get_rng_state()
-    random.set_rng_state(saved)
-    try:
-        yield
-    finally:
-        random.set_rng_state(before)
 
 
 class CheckpointFunction(Function):
@@ -193,15 +180,15 @@ class CheckpointFunction(Function):
         walk = state.now.walk
         if walk is not None and walk.ends is not None:
             raise NotDifferentiableError(
-                "When use_reentrant=True, tapegrad.utils.checkpoint is incompatible with .grad() or passing an `inputs` "
-                "parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or call "
-                ".backward() without passing the `inputs` argument."
+                "When use_reentrant=True, tapegrad.utils.checkpoint is incompatible with .grad() or passing an "
+                "`inputs` parameter to .backward(). To resolve this error, you can either set use_reentrant=False, or "
+                "call .backward() without passing the `inputs` argument."
             )
         inputs = list(ctx.others)
         for i, t in zip(ctx.at, ctx.saved_tensors, strict=True):
             inputs[i] = t
         detached = detach_variable(tuple(inputs))
-        with _generator_at(ctx.generator), enable_grad():
+        with random.generator_at(ctx.generator), enable_grad():
             outputs = ctx.run_function(*detached)
         outputs = (outputs,) if isinstance(outputs, TensorBase) else outputs
         roots = [
@@ -225,19 +212,32 @@ class _Options:
         self.early_stop = early_stop and _early_stop
 
 
-class _SaveInputs(Function):
-    """Keeps tensors as a node does: watched for writes, and put away by the hooks of an outer checkpoint."""
+class _Inputs:
+    """Keeps tensors as a node does: watched for writes, or put away by the hooks of an outer checkpoint."""
 
-    @staticmethod
-    def forward(ctx: Any, dummy: Any, *tensors: Any) -> Any:
-        """Keep `tensors`."""
-        ctx.save_for_backward(*tensors)
-        return dummy.clone()
+    def __init__(self, tensors: Sequence[Any]) -> None:
+        self._entries = [self._entry(t) for t in tensors]
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        """Never run."""
-        raise AssertionError("the node that keeps the arguments of a checkpoint was run")
+    def _entry(self, t: Any) -> tuple[Any, ...]:
+        away = packed(t)
+        if away is not None:
+            return away, edge_of(t)
+        storage = storage_of(t)
+        return t, storage, storage.version
+
+    def tensors(self) -> list[Any]:
+        """The tensors. Raises InPlaceError if one was written to since."""
+        found = []
+        for entry in self._entries:
+            if type(entry[0]) is Packed:
+                t = entry[0].unpack()
+                found.append(t if edge_of(t) == entry[1] else attached(t._array, t._storage, entry[1]))
+                continue
+            t, storage, version = entry
+            if storage.version != version:
+                raise modified("checkpoint", t._array, t._node, storage, version)
+            found.append(t)
+        return found
 
 
 class _StopRecomputation(Exception):  # noqa: N818  (a signal, not an error)
@@ -308,9 +308,13 @@ class _Frame:
             return alias(t)
 
         operations = _Operations()
-        with saved_tensors_hooks(keep, lambda t: t), _watching(operations, self.options.debug), enable_grad():
-            with contextlib.suppress(_StopRecomputation):
-                self.recompute()
+        with (
+            contextlib.suppress(_StopRecomputation),
+            saved_tensors_hooks(keep, lambda t: t),
+            _watching(operations, self.options.debug),
+            enable_grad(),
+        ):
+            self.recompute()
         self._compare(seen, operations)
         return found
 
@@ -386,13 +390,13 @@ def _checkpointed(
     values = [*args, *kwargs.values()]
     at = [i for i, v in enumerate(values) if isinstance(v, TensorBase)]
     others = [None if isinstance(v, TensorBase) else v for v in values]
-    saver = _SaveInputs.apply(empty(0, requires_grad=True), *[values[i] for i in at]).grad_fn
+    inputs = _Inputs([values[i] for i in at])
 
     def recompute() -> Any:
         again = list(others)
-        for i, t in zip(at, saver.saved_tensors, strict=True):
+        for i, t in zip(at, inputs.tensors(), strict=True):
             again[i] = t
-        with _generator_at(options.generator), recompute_context:
+        with random.generator_at(options.generator), recompute_context:
             return function(*again[: len(args)], **dict(zip(names, again[len(args) :], strict=True)))
 
     frame = _Frame(recompute, options)

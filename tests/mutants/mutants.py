@@ -69,7 +69,7 @@ RULES = [
         ),
         ("a=lambda g, b: g * b.conjugate()", "a=lambda g, a: g * a.conjugate()", "mul"),
         ("b=lambda g, a: g * a.conjugate()", "b=lambda g, a: g * a", "mul"),
-        ("-g * (out / b).conjugate()", "g * (out / b).conjugate()", "div"),
+        ("-g * (a / b / b).conjugate()", "g * (a / b / b).conjugate()", "div"),
         ("a=lambda g, b: g / b.conjugate()", "a=lambda g, b: g / b", "div"),
         ("-g * (out * out).conjugate()", "-g * out.conjugate()", "reciprocal"),
         ("_slope(a, exponent).conjugate()", "_slope(a, exponent)", "pow_scalar"),
@@ -284,7 +284,7 @@ TAPE = [
     ),
     *_of(
         "tapegrad/utils/checkpoint.py",
-        ("with _generator_at(options.generator), recompute_context:", "with recompute_context:", "checkpoint"),
+        ("with random.generator_at(options.generator), recompute_context:", "with recompute_context:", "checkpoint"),
         ("found[holder] = alias(t)", "found[holder] = alias(t * 2)", "checkpoint"),
     ),
     *_of(

@@ -224,7 +224,7 @@ class Model:
         return Tensor(t.memory, t.cells, Counter() if unnoticed else t.counter, plain=t.plain)
 
     def require(self, t: Tensor, flag: bool) -> None:
-        if t.history() is None:
+        if t.node is None:
             t.flag = flag
         elif not flag:
             raise ModelError("flag of a non-leaf")

@@ -16,7 +16,20 @@ import numpy as np
 
 from .jets import Jet, cos, reciprocal, sin, steps
 
-__all__ = ["BINARY", "COPY", "FILLS", "SCALAR", "UNARY", "Elementwise", "Slope", "View", "reshapes", "several", "views"]
+__all__ = [
+    "ASSIGN",
+    "BINARY",
+    "COPY",
+    "FILLS",
+    "SCALAR",
+    "UNARY",
+    "Elementwise",
+    "Slope",
+    "View",
+    "reshapes",
+    "several",
+    "views",
+]
 
 Array = np.ndarray[Any, Any]
 
@@ -134,6 +147,8 @@ SCALAR = {
     "fill": scalar("", "{a}.fill_(0.75)", lambda a: np.full_like(a, 0.75), 0.0),
     "zero": scalar("", "{a}.zero_()", np.zeros_like, 0.0),
 }
+
+ASSIGN = scalar("", "{a} = 0.75", lambda a: np.full_like(a, 0.75), 0.0)
 
 FILLS = [SCALAR["fill"], SCALAR["zero"]]
 """What may be written where elements share memory."""

@@ -35,7 +35,9 @@ def test_the_error_names_the_line_that_wrote() -> None:
 def test_the_error_names_the_operation_whose_output_was_written_to() -> None:
     y = leaf(1.0).exp()
     y.view(-1).add_(1)
-    with pytest.raises(tg.InPlaceError, match=r"\[1\]\], which is output 0 of Exp, is at version 1.*y\.view\(-1\)\.add_\(1\)"):
+    with pytest.raises(
+        tg.InPlaceError, match=r"\[1\]\], which is output 0 of Exp, is at version 1.*y\.view\(-1\)\.add_\(1\)"
+    ):
         y.sum().backward()
 
 
