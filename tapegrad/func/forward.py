@@ -13,7 +13,7 @@ from ..errors import ShapeError, TransformError
 from ..ops.common import dtype_of
 from ..ops.creation import clone, zeros_like
 from ..random import generator_at, get_rng_state
-from ..tape import TensorBase, renamed
+from ..tape import TensorBase, renamed, state
 from ..tree import Structure, flatten, unflatten
 from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
 from .transform import Transform, mapped_tree

@@ -307,14 +307,15 @@ with warnings.catch_warnings(record=True) as found:
     warnings.simplefilter("always")
     torch.set_warn_always(True) if hasattr(torch, "set_warn_always") else None
     result = caught(lambda: {})
-(result, [(str(w.message).split(" (Triggered")[0], w.category.__name__, w.filename.split("/")[-1]) for w in found])
+    torch.set_warn_always(False) if hasattr(torch, "set_warn_always") else None
+(result, [(str(w.message).split(" (Triggered")[0], w.category.__name__) for w in found])
 """
 
 
 @pytest.mark.parametrize("call", cases(DEPRECATED))
 def test_deprecated(call: str) -> None:
-    case = WARNED.format(call)
-    agree(case.replace(', w.filename.split("/")[-1]', "") if "meshgrid" in call else case)  # which blames its own line
+    """The line that is blamed is not compared: PyTorch blames itself once its device contexts have been used."""
+    agree(WARNED.format(call))
 
 
 # Sizes and dims one by one, in a sequence or by keyword: methods whose arguments are nothing else take them one by one.

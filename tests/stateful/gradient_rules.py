@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from hypothesis import strategies as st
-from hypothesis.stateful import rule
+from hypothesis.stateful import precondition, rule
 
 from .differences import AVOIDED
 from .graph import Edge, Hook, Node, Pulled, reachable
@@ -54,13 +54,24 @@ class EagerMachine(TensorRules):
     def __init__(self) -> None:
         super().__init__()
         self.hooks: list[tuple[Edge, Hook]] = []
+        self.last: list[str] = []
 
     # Backward passes
 
     @rule(how=HOW)
     def backward(self, how: How) -> None:
-        roots = self.roots(how, how.create and "backward(create_graph=True)" not in AVOIDED)
-        tensors = [self.pool[name] for name in roots.names]
+        self.pull(self.names_of_roots(how), how)
+
+    @precondition(lambda self: self.last)
+    @rule(how=HOW)
+    def backward_again(self, how: How) -> None:
+        self.pull([name for name in self.last if name in self.pool], how)
+
+    def pull(self, names: list[str], how: How) -> None:
+        """A backward pass that accumulates."""
+        self.last = names
+        roots = self.roots(names, how, how.create and "backward(create_graph=True)" not in AVOIDED)
+        tensors = [self.pool[name] for name in names]
         if not tensors:
             return
         walk = Walk(tensors, roots.seeds, retain=how.retain, create=roots.create)
@@ -79,7 +90,7 @@ class EagerMachine(TensorRules):
 
     @rule(how=HOW, wanted=st.lists(COUNT, min_size=1, max_size=2), allow_unused=st.booleans())
     def grad(self, how: How, wanted: list[int], allow_unused: bool) -> None:
-        roots = self.roots(how, how.create)
+        roots = self.roots(self.names_of_roots(how), how, how.create)
         chosen = [self.choose(n, self.in_graph) or self.choose(n, self.may_be_asked) for n in wanted]
         names = list(dict.fromkeys(name for name in chosen if name is not None))
         names = names[:1] if roots.create else names  # gradients that depend on each other: the model sees none of that
@@ -139,11 +150,14 @@ class EagerMachine(TensorRules):
 
     # Their arguments
 
-    def roots(self, how: How, create: bool) -> Roots:
-        """Roots that have a gradient, where there are any; none with cotangents whose history is refused."""
+    def names_of_roots(self, how: How) -> list[str]:
+        """Roots that have a gradient, where there are any."""
         first = self.choose(how.k, self.in_graph) or self.choose(how.k, self.may_be_asked)
         second = self.choose(how.m, self.in_graph) if how.two else None
-        names = [name for name in (first, second) if name is not None]
+        return [name for name in (first, second) if name is not None]
+
+    def roots(self, names: list[str], how: How, create: bool) -> Roots:
+        """Cotangents and options for some roots."""
         create = create and self.first_order(names)
         seeds = [self.cotangent(self.pool[name], how.seed, i, create) for i, name in enumerate(names)]
         retain = f", retain_graph={how.retain}" if how.retain is not None else ""
@@ -177,26 +191,23 @@ class EagerMachine(TensorRules):
 
     # What was accumulated
 
-    @rule(k=COUNT, zero=st.booleans())
-    def reset_grad(self, k: int, zero: bool) -> None:
-        fits = self.may_be_written("") if zero else lambda t: True
-        name = self.choose(k, lambda t: t.grad is not None and t.is_leaf and fits(t.grad))
+    @rule(k=COUNT, kind=st.sampled_from(["None", "zero_()", "take"]))
+    def accumulated(self, k: int, kind: str) -> None:
+        """Forget what a leaf accumulated, zero it, or let it join the tensors held."""
+        fits = self.may_be_written("")
+        name = self.choose(k, lambda t: t.grad is not None and t.is_leaf and (fits(t.grad) or kind != "zero_()"))
         if name is None:
             return
         t = self.pool[name]
-        if zero:
-            self.step(f"{name}.grad.zero_()", lambda: self.model.write(t.grad, SCALAR["zero"]))
-        else:
+        if kind == "take":
+            if t.grad not in self.pool.values():
+                self.make(f"{name}.grad", lambda: t.grad)
+        elif kind == "None":
             self.run(f"{name}.grad = None", None)
             t.grad = None
+        else:
+            self.step(f"{name}.grad.zero_()", lambda: self.model.write(t.grad, SCALAR["zero"]))
         self.check(name)
-
-    @rule(k=COUNT)
-    def take_grad(self, k: int) -> None:
-        held = list(self.pool.values())
-        name = self.choose(k, lambda t: t.grad is not None and t.is_leaf and t.grad not in held)
-        if name is not None:
-            self.make(f"{name}.grad", lambda: self.pool[name].grad)
 
     # Hooks
 
@@ -228,21 +239,21 @@ class EagerMachine(TensorRules):
             self.hooks.append((t.edge(), hook))
 
     @rule(k=COUNT)
-    def unhook(self, k: int) -> None:
-        hooked = [(edge, hook) for edge, hook in reversed(self.hooks) if hook in edge.hooks]
-        if hooked:
-            edge, hook = hooked[k % len(hooked)]
-            self.run(f"{hook.name}.remove()", None)
-            edge.hooks.remove(hook)
-
-    @rule(k=COUNT)
     def retain_grad(self, k: int) -> None:
         name = self.choose(k, lambda t: hookable(t) or (k > 9 and not t.requires_grad))
         if name is not None:
             self.step(f"{name}.retain_grad()", lambda: self.model.retain(self.pool[name]))
             self.check(name)
 
-    @rule()
-    def look_around(self) -> None:
-        """Between looks, histories of views stay as they are."""
+    @rule(k=COUNT, kind=st.sampled_from(["hook", "tensor", "nothing"]))
+    def let_go(self, k: int, kind: str) -> None:
+        """Remove a hook, delete a tensor; and look at everything. Between looks, histories of views stay as they are."""
+        hooked = [(edge, hook) for edge, hook in reversed(self.hooks) if hook in edge.hooks]
+        name = self.choose(k, lambda t: not self.watched(t))
+        if kind == "hook" and hooked:
+            edge, hook = hooked[k % len(hooked)]
+            self.run(f"{hook.name}.remove()", None)
+            edge.hooks.remove(hook)
+        elif kind == "tensor" and name is not None and len(self.pool) > 1:
+            self.delete(name)
         self.look()

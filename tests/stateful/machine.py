@@ -51,7 +51,7 @@ SAME = [
 ]
 """Kinds of errors of which tapegrad raises another than PyTorch where both apply: it checks in another order."""
 
-LENGTH = settings(settings.default, max_examples=5 * settings.default.max_examples, stateful_step_count=40)
+LENGTH = settings(settings.default, max_examples=10 * settings.default.max_examples, stateful_step_count=40)
 """Sequences cost little, and it is their number and length that find things."""
 
 LIMIT = 10  # of tensors held

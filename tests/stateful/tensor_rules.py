@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, precondition, rule
+from hypothesis.stateful import initialize, rule
 
 from .differences import AVOIDED
 from .graph import Edge, Memory
 from .machine import Machine, broadcasts
 from .model import ModelError, Tensor, check_writable, fresh
-from .operations import ASSIGN, BINARY, COPY, SCALAR, UNARY, Elementwise, reshapes, several, views
+from .operations import ASSIGN, BINARY, COPY, FILLS, SCALAR, UNARY, Elementwise, reshapes, several, views
 
 __all__ = ["COUNT", "TensorRules", "literal", "numbers"]
 
@@ -23,8 +23,9 @@ NEAR = 0.25  # what is closer to zero than this is not divided by
 
 COUNT = st.integers(0, 1) | st.integers(0, 11)
 MODES = st.sampled_from(["", "", "", "", "", "with tg.no_grad(): ", "with tg.enable_grad(): "])
-UNARIES = sorted(set(UNARY) - ({"relu"} if "relu, differentiated twice" in AVOIDED else set()))
-BINARIES = sorted(set(BINARY) - ({"div"} if "a / b" in AVOIDED else set()))
+OPERATIONS = [*UNARY.values(), *SCALAR.values(), *BINARY.values(), COPY]
+if "a / b" in AVOIDED:
+    OPERATIONS.remove(BINARY["div"])
 ITEMS: list[tuple[str, Callable[[Any], Any] | None]] = [
     ("0", lambda x: x[0, ...]), ("-1:", lambda x: x[-1:]), (":", None),
 ]  # fmt: skip
@@ -56,6 +57,13 @@ def writable(t: Tensor) -> bool:
     return not t.overlaps
 
 
+def multipliable(a: Tensor, b: Tensor) -> bool:
+    """Whether these are matrices with a product of moderate size and numbers."""
+    if len(a.shape) != 2 or len(b.shape) != 2 or a.shape[1] != b.shape[0]:
+        return False
+    return a.shape[0] * b.shape[1] <= 12 and bool(np.abs(a.values @ b.values).max(initial=0.0) < BOUND)
+
+
 class TensorRules(Machine):
     """Rules take numbers `k`, `m` that choose among the tensors held, counted from the newest."""
 
@@ -77,13 +85,9 @@ class TensorRules(Machine):
 
     @rule(mode=st.booleans())
     def set_grad_enabled(self, mode: bool) -> None:
+        mode = mode or not self.model.grad_enabled
         self.run(f"_ = tg.set_grad_enabled({mode})", None)
         self.model.grad_enabled = mode
-
-    @precondition(lambda self: not self.model.grad_enabled)
-    @rule()
-    def resume(self) -> None:
-        self.set_grad_enabled(True)
 
     @rule(k=COUNT, flag=st.sampled_from([True, True, True, False]))
     def requires_grad_(self, k: int, flag: bool) -> None:
@@ -92,54 +96,31 @@ class TensorRules(Machine):
             self.step(f"{name}.requires_grad_({flag})", lambda: self.model.require(self.pool[name], flag))
             self.check(name)
 
-    @rule(k=COUNT)
-    def drop(self, k: int) -> None:
-        name = self.choose(k, lambda t: not self.watched(t))
-        if name is not None and len(self.pool) > 1:
-            self.delete(name)
-
     # Out of place
 
-    @rule(k=COUNT, name=st.sampled_from(UNARIES), mode=MODES)
-    def unary(self, k: int, name: str, mode: str) -> None:
+    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in OPERATIONS if op.text]), mode=MODES)
+    def arithmetic(self, k: int, m: int, op: Elementwise, mode: str) -> None:
         a, t = self.chosen(k)
-        op = UNARY[name] if safe(UNARY[name], t) else UNARY["sin"]
-        self.make(op.text.format(a=a), lambda: self.model.elementwise(op, t), mode)
+        if len(op.slopes) == 1:
+            op = op if safe(op, t) else UNARY["sin"]
+            self.make(op.text.format(a=a), lambda: self.model.elementwise(op, t), mode)
+        else:
+            b, other = self.chosen(m, lambda other: other is t or broadcasts(t.shape, other.shape))
+            op = op if safe(op, t, other) else BINARY["maximum"]
+            self.make(op.text.format(a=a, b=b), lambda: self.model.elementwise(op, t, other), mode)
 
-    @rule(k=COUNT, name=st.sampled_from(sorted(s for s in SCALAR if SCALAR[s].text)), mode=MODES)
-    def scalar(self, k: int, name: str, mode: str) -> None:
+    @rule(k=COUNT, m=COUNT, kind=st.sampled_from(["sum", "mean", "stack", "@"]), d=st.integers(0, 2), mode=MODES)
+    def linear(self, k: int, m: int, kind: str, d: int, mode: str) -> None:
         a, t = self.chosen(k)
-        self.make(SCALAR[name].text.format(a=a), lambda: self.model.elementwise(SCALAR[name], t), mode)
-
-    @rule(k=COUNT, m=COUNT, name=st.sampled_from(BINARIES), mode=MODES)
-    def binary(self, k: int, m: int, name: str, mode: str) -> None:
-        a, t = self.chosen(k)
-        b, other = self.chosen(m, lambda other: other is t or broadcasts(t.shape, other.shape))
-        op = BINARY[name] if safe(BINARY[name], t, other) else BINARY["maximum"]
-        self.make(op.text.format(a=a, b=b), lambda: self.model.elementwise(op, t, other), mode)
-
-    @rule(k=COUNT, d=st.integers(0, 2), mean=st.booleans(), mode=MODES)
-    def reduce(self, k: int, d: int, mean: bool, mode: str) -> None:
-        a, t = self.chosen(k)
-        dim = None if d >= len(t.shape) else d
-        call = f"{'mean' if mean else 'sum'}({'' if dim is None else dim})"
-        self.make(f"{a}.{call}", lambda: self.model.reduce(t, dim, mean), mode)
-
-    @rule(k=COUNT, m=COUNT, mode=MODES)
-    def stack(self, k: int, m: int, mode: str) -> None:
-        a = self.choose(k, lambda t: len(t.shape) < 3 and t.size <= 6)
-        if a is not None:
-            b, other = self.chosen(m, lambda other: other.shape == self.pool[a].shape)
-            self.make(f"tg.stack(({a}, {b}))", lambda: self.model.stack([self.pool[a], other]), mode)
-
-    @rule(k=COUNT, m=COUNT, mode=MODES)
-    def matmul(self, k: int, m: int, mode: str) -> None:
-        a = self.choose(k, lambda t: len(t.shape) == 2)
-        b = a and self.choose(m, lambda t: len(t.shape) == 2 and t.shape[0] == self.pool[a].shape[1])
-        if a and b:
-            product = self.pool[a].values @ self.pool[b].values
-            if product.size <= 12 and np.abs(product).max(initial=0.0) < BOUND:
-                self.make(f"{a} @ {b}", lambda: self.model.matmul(self.pool[a], self.pool[b]), mode)
+        if kind == "stack" and len(t.shape) < 3 and t.size <= 6:
+            b, other = self.chosen(m, lambda other: other.shape == t.shape)
+            self.make(f"tg.stack(({a}, {b}))", lambda: self.model.stack([t, other]), mode)
+        elif kind == "@" and (b := self.choose(m, lambda other: multipliable(t, other))) is not None:
+            self.make(f"{a} @ {b}", lambda: self.model.matmul(t, self.pool[b]), mode)
+        else:
+            dim = None if d >= len(t.shape) else d
+            call = f"{'mean' if kind == 'mean' else 'sum'}({'' if dim is None else dim})"
+            self.make(f"{a}.{call}", lambda: self.model.reduce(t, dim, kind == "mean"), mode)
 
     # Views and aliases
 
@@ -195,32 +176,21 @@ class TensorRules(Machine):
         self.step(line, action, mode)
         self.check(a)
 
-    @rule(k=COUNT, name=st.sampled_from([u for u in UNARIES if UNARY[u].inplace]), mode=MODES)
-    def unary_(self, k: int, name: str, mode: str) -> None:
-        a = self.target(k, mode)
-        if a is not None:
-            op = UNARY[name] if safe(UNARY[name], self.pool[a]) else UNARY["sin"]
-            self.write(a, op.inplace.format(a=a), lambda: self.model.write(self.pool[a], op), mode)
-
-    @rule(k=COUNT, name=st.sampled_from(sorted(s for s in SCALAR if SCALAR[s].inplace)), mode=MODES)
-    def scalar_(self, k: int, name: str, mode: str) -> None:
-        a = self.target(k, mode, lambda t: not ("fill where elements coincide" in AVOIDED and t.overlaps))
-        if a is not None:
-            op = SCALAR[name] if safe(SCALAR[name], self.pool[a]) else SCALAR["zero"]
-            self.write(a, op.inplace.format(a=a), lambda: self.model.write(self.pool[a], op), mode)
-
-    @rule(k=COUNT, m=COUNT, name=st.sampled_from([*[b for b in BINARIES if BINARY[b].inplace], "copy"]), mode=MODES)
-    def binary_(self, k: int, m: int, name: str, mode: str) -> None:
-        a = self.target(k, mode)
+    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in OPERATIONS if op.inplace]), mode=MODES)
+    def arithmetic_(self, k: int, m: int, op: Elementwise, mode: str) -> None:
+        fill = op in FILLS and "fill where elements coincide" in AVOIDED
+        a = self.target(k, mode, lambda t: not (fill and t.overlaps))
         if a is None:
             return
         t = self.pool[a]
-        itself = name != "copy" and not (name in ("mul", "div") and "x *= x" in AVOIDED)
+        if len(op.slopes) == 1:
+            op = op if safe(op, t) else UNARY["sin"]
+            self.write(a, op.inplace.format(a=a), lambda: self.model.write(t, op), mode)
+            return
+        itself = op is not COPY and not (op.slopes[0].keeps and "x *= x" in AVOIDED)
         b = self.choose(m, lambda other: (other is t and itself) or apart(other, t, t.shape))
-        if b is not None:
-            op = COPY if name == "copy" or not safe(BINARY[name], t, self.pool[b]) else BINARY[name]
-            if not (op is COPY and b == a):
-                self.write(a, op.inplace.format(a=a, b=b), lambda: self.model.write(t, op, self.pool[b]), mode)
+        if b is not None and safe(op, t, self.pool[b]):
+            self.write(a, op.inplace.format(a=a, b=b), lambda: self.model.write(t, op, self.pool[b]), mode)
 
     @rule(k=COUNT, m=COUNT, at=st.integers(0, 2), fill=st.booleans(), mode=MODES)
     def setitem(self, k: int, m: int, at: int, fill: bool, mode: str) -> None:
