@@ -231,8 +231,8 @@ TAPE = [
         "tapegrad/engine.py",
         ("pending[node] = g if held is None else held + g", "pending[node] = g", "programs"),
         ("self.waiting[target] -= 1", "self.waiting[target] = 0", "hooks"),
-        ("if ends is not None and node in ends and node in self.needed:", "if False:", "functional"),
-        ("        if not self.retain_graph:\n            node.release()\n\n    def", "\n    def", "hooks"),
+        ("if ends is not None and node in ends and node in self.needed:", "if False:", "hooks"),
+        ("            node.release()\n\n\nclass", "            pass\n\n\nclass", "hooks"),
     ),
     *_of(
         "tapegrad/cotangents.py",

@@ -9,6 +9,7 @@ from hypothesis.stateful import precondition, rule
 
 from .differences import AVOIDED
 from .graph import Edge, Hook, Node, Pulled, reachable
+from .machine import in_graph
 from .model import Tensor, fresh
 from .operations import SCALAR
 from .tensor_rules import COUNT, TensorRules, literal, numbers
@@ -65,7 +66,7 @@ class EagerMachine(TensorRules):
     @precondition(lambda self: self.last)
     @rule(how=HOW)
     def backward_again(self, how: How) -> None:
-        self.pull([name for name in self.last if name in self.pool], how)
+        self.pull([name for name in self.last if name in self.pool and self.may_be_asked(self.pool[name])], how)
 
     def pull(self, names: list[str], how: How) -> None:
         """A backward pass that accumulates."""
@@ -91,7 +92,7 @@ class EagerMachine(TensorRules):
     @rule(how=HOW, wanted=st.lists(COUNT, min_size=1, max_size=2), allow_unused=st.booleans())
     def grad(self, how: How, wanted: list[int], allow_unused: bool) -> None:
         roots = self.roots(self.names_of_roots(how), how, how.create)
-        chosen = [self.choose(n, self.in_graph) or self.choose(n, self.may_be_asked) for n in wanted]
+        chosen = [self.choose(n, self.may_be_asked, lambda t: t.requires_grad) for n in wanted]
         names = list(dict.fromkeys(name for name in chosen if name is not None))
         names = names[:1] if roots.create else names  # gradients that depend on each other: the model sees none of that
         if not roots.names or not names:
@@ -152,8 +153,8 @@ class EagerMachine(TensorRules):
 
     def names_of_roots(self, how: How) -> list[str]:
         """Roots that have a gradient, where there are any."""
-        first = self.choose(how.k, self.in_graph) or self.choose(how.k, self.may_be_asked)
-        second = self.choose(how.m, self.in_graph) if how.two else None
+        first = self.choose(how.k, self.may_be_asked, in_graph)
+        second = self.choose(how.m, self.may_be_asked, in_graph) if how.two else None
         return [name for name in (first, second) if name is not None]
 
     def roots(self, names: list[str], how: How, create: bool) -> Roots:
@@ -183,15 +184,31 @@ class EagerMachine(TensorRules):
             return self.model.elementwise(SCALAR["mul"], self.pool[held]), f"{held} * 2.0"
         return self.pool[held], f"{held}.detach().clone()"
 
-    def in_graph(self, t: Tensor) -> bool:
-        return t.requires_grad and self.may_be_asked(t)
-
     def may_be_asked(self, t: Tensor) -> bool:
         return not (t.refused and not self.model.grad_enabled and "refused views without grad mode" in AVOIDED)
 
     # What was accumulated
 
-    @rule(k=COUNT, kind=st.sampled_from(["None", "zero_()", "take"]))
+    @rule(
+        k=COUNT,
+        kind=st.sampled_from(
+            ["= None", "zero_()", "take", "scale", "negate", "record", "late", "retain", "remove", "del"]
+        ),
+    )
+    def around(self, k: int, kind: str) -> None:
+        """Treat what was accumulated, hooks, and what is held. Between looks, histories of views stay as they are."""
+        if kind in ("= None", "zero_()", "take"):
+            self.accumulated(k, kind)
+        elif kind == "retain":
+            self.retain_grad(k)
+        elif kind == "remove":
+            self.unhook(k)
+        elif kind == "del":
+            self.drop(k)
+        else:
+            self.hook(k, kind)
+        self.look()
+
     def accumulated(self, k: int, kind: str) -> None:
         """Forget what a leaf accumulated, zero it, or let it join the tensors held."""
         fits = self.may_be_written("")
@@ -202,7 +219,7 @@ class EagerMachine(TensorRules):
         if kind == "take":
             if t.grad not in self.pool.values():
                 self.make(f"{name}.grad", lambda: t.grad)
-        elif kind == "None":
+        elif kind == "= None":
             self.run(f"{name}.grad = None", None)
             t.grad = None
         else:
@@ -211,7 +228,6 @@ class EagerMachine(TensorRules):
 
     # Hooks
 
-    @rule(k=COUNT, kind=st.sampled_from(["scale", "negate", "record", "late"]))
     def hook(self, k: int, kind: str) -> None:
         late = kind == "late"
         left_out = "hook of a view that is written to" in AVOIDED
@@ -238,22 +254,19 @@ class EagerMachine(TensorRules):
         if hook is not None:
             self.hooks.append((t.edge(), hook))
 
-    @rule(k=COUNT)
-    def retain_grad(self, k: int) -> None:
-        name = self.choose(k, lambda t: hookable(t) or (k > 9 and not t.requires_grad))
-        if name is not None:
-            self.step(f"{name}.retain_grad()", lambda: self.model.retain(self.pool[name]))
-            self.check(name)
-
-    @rule(k=COUNT, kind=st.sampled_from(["hook", "tensor", "nothing"]))
-    def let_go(self, k: int, kind: str) -> None:
-        """Remove a hook, delete a tensor; and look at everything. Between looks, histories of views stay as they are."""
+    def unhook(self, k: int) -> None:
         hooked = [(edge, hook) for edge, hook in reversed(self.hooks) if hook in edge.hooks]
-        name = self.choose(k, lambda t: not self.watched(t))
-        if kind == "hook" and hooked:
+        if hooked:
             edge, hook = hooked[k % len(hooked)]
             self.run(f"{hook.name}.remove()", None)
             edge.hooks.remove(hook)
-        elif kind == "tensor" and name is not None and len(self.pool) > 1:
+
+    def retain_grad(self, k: int) -> None:
+        name = self.choose(k, lambda t: hookable(t) or (k > 9 and not t.requires_grad), in_graph)
+        if name is not None:
+            self.step(f"{name}.retain_grad()", lambda: self.model.retain(self.pool[name]))
+
+    def drop(self, k: int) -> None:
+        name = self.choose(k, lambda t: not self.watched(t))
+        if name is not None and len(self.pool) > 1:
             self.delete(name)
-        self.look()

@@ -21,7 +21,7 @@ import tapegrad
 from .model import Model, ModelError, Tensor
 from .walk import UNSURE
 
-__all__ = ["KINDS", "LENGTH", "DisagreementError", "Machine", "broadcasts"]
+__all__ = ["KINDS", "LENGTH", "DisagreementError", "Machine", "Wanted", "anything", "broadcasts", "in_graph"]
 
 Array = np.ndarray[Any, Any]
 
@@ -68,6 +68,17 @@ seen = []
 
 class DisagreementError(AssertionError):
     """A library does not do what the model, or the other library, says."""
+
+
+Wanted = Callable[[Tensor], bool]
+
+
+def anything(t: Tensor) -> bool:
+    return True
+
+
+def in_graph(t: Tensor) -> bool:
+    return t.requires_grad and not t.is_leaf
 
 
 class Machine(RuleBasedStateMachine):
@@ -243,14 +254,15 @@ class Machine(RuleBasedStateMachine):
 
     # Choosing
 
-    def choose(self, k: int, wanted: Callable[[Tensor], bool] = lambda t: True) -> str | None:
-        """The `k`-th newest of the tensors that are wanted, if any is."""
+    def choose(self, k: int, wanted: Wanted = anything, best: Wanted = anything) -> str | None:
+        """The `k`-th of the tensors that are wanted, if any is: the best ones first, then the newest."""
         names = [name for name, t in reversed(self.pool.items()) if wanted(t)]
+        names.sort(key=lambda name: not best(self.pool[name]))
         return names[k % len(names)] if names else None
 
-    def chosen(self, k: int, wanted: Callable[[Tensor], bool] = lambda t: True) -> tuple[str, Tensor]:
-        """The same of tensors of which there is one."""
-        name = self.choose(k, wanted)
+    def chosen(self, k: int, wanted: Wanted = anything, best: Wanted = anything) -> tuple[str, Tensor]:
+        """The same where there is one."""
+        name = self.choose(k, wanted, best)
         assert name is not None
         return name, self.pool[name]
 

@@ -11,7 +11,7 @@ from hypothesis.stateful import initialize, rule
 
 from .differences import AVOIDED
 from .graph import Edge, Memory
-from .machine import Machine, broadcasts
+from .machine import Machine, Wanted, anything, broadcasts, in_graph
 from .model import ModelError, Tensor, check_writable, fresh
 from .operations import ASSIGN, BINARY, COPY, FILLS, SCALAR, UNARY, Elementwise, reshapes, several, views
 
@@ -23,9 +23,8 @@ NEAR = 0.25  # what is closer to zero than this is not divided by
 
 COUNT = st.integers(0, 1) | st.integers(0, 11)
 MODES = st.sampled_from(["", "", "", "", "", "with tg.no_grad(): ", "with tg.enable_grad(): "])
-OPERATIONS = [*UNARY.values(), *SCALAR.values(), *BINARY.values(), COPY]
-if "a / b" in AVOIDED:
-    OPERATIONS.remove(BINARY["div"])
+UNARIES = [*UNARY.values(), *SCALAR.values()]
+BINARIES = [op for op in [*BINARY.values(), COPY] if not (op is BINARY["div"] and "a / b" in AVOIDED)]
 ITEMS: list[tuple[str, Callable[[Any], Any] | None]] = [
     ("0", lambda x: x[0, ...]), ("-1:", lambda x: x[-1:]), (":", None),
 ]  # fmt: skip
@@ -83,35 +82,35 @@ class TensorRules(Machine):
         t.flag = requires_grad
         self.make(literal(t.values, ", requires_grad=True" * requires_grad), lambda: t)
 
-    @rule(mode=st.booleans())
-    def set_grad_enabled(self, mode: bool) -> None:
-        mode = mode or not self.model.grad_enabled
-        self.run(f"_ = tg.set_grad_enabled({mode})", None)
-        self.model.grad_enabled = mode
-
-    @rule(k=COUNT, flag=st.sampled_from([True, True, True, False]))
-    def requires_grad_(self, k: int, flag: bool) -> None:
-        name = self.choose(k, self.may_require)
-        if name is not None:
+    @rule(k=COUNT, kind=st.sampled_from(["require", "require", "do not require", "grad mode"]))
+    def flag(self, k: int, kind: str) -> None:
+        """Set `requires_grad`, or grad mode, which is off for short times only."""
+        if kind == "grad mode" or not self.model.grad_enabled:
+            self.model.grad_enabled = not self.model.grad_enabled
+            self.run(f"_ = tg.set_grad_enabled({self.model.grad_enabled})", None)
+        elif (name := self.choose(k, self.may_require)) is not None:
+            flag = kind == "require"
             self.step(f"{name}.requires_grad_({flag})", lambda: self.model.require(self.pool[name], flag))
             self.check(name)
 
     # Out of place
 
-    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in OPERATIONS if op.text]), mode=MODES)
-    def arithmetic(self, k: int, m: int, op: Elementwise, mode: str) -> None:
-        a, t = self.chosen(k)
-        if len(op.slopes) == 1:
-            op = op if safe(op, t) else UNARY["sin"]
-            self.make(op.text.format(a=a), lambda: self.model.elementwise(op, t), mode)
-        else:
-            b, other = self.chosen(m, lambda other: other is t or broadcasts(t.shape, other.shape))
-            op = op if safe(op, t, other) else BINARY["maximum"]
-            self.make(op.text.format(a=a, b=b), lambda: self.model.elementwise(op, t, other), mode)
+    @rule(k=COUNT, op=st.sampled_from([op for op in UNARIES if op.text]), mode=MODES)
+    def unary(self, k: int, op: Elementwise, mode: str) -> None:
+        a, t = self.chosen(k, best=in_graph)
+        op = op if safe(op, t) else UNARY["sin"]
+        self.make(op.text.format(a=a), lambda: self.model.elementwise(op, t), mode)
+
+    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in BINARIES if op.text]), mode=MODES)
+    def binary(self, k: int, m: int, op: Elementwise, mode: str) -> None:
+        a, t = self.chosen(k, best=in_graph)
+        b, other = self.chosen(m, lambda other: other is t or broadcasts(t.shape, other.shape))
+        op = op if safe(op, t, other) else BINARY["maximum"]
+        self.make(op.text.format(a=a, b=b), lambda: self.model.elementwise(op, t, other), mode)
 
     @rule(k=COUNT, m=COUNT, kind=st.sampled_from(["sum", "mean", "stack", "@"]), d=st.integers(0, 2), mode=MODES)
     def linear(self, k: int, m: int, kind: str, d: int, mode: str) -> None:
-        a, t = self.chosen(k)
+        a, t = self.chosen(k, best=in_graph)
         if kind == "stack" and len(t.shape) < 3 and t.size <= 6:
             b, other = self.chosen(m, lambda other: other.shape == t.shape)
             self.make(f"tg.stack(({a}, {b}))", lambda: self.model.stack([t, other]), mode)
@@ -124,29 +123,28 @@ class TensorRules(Machine):
 
     # Views and aliases
 
-    @rule(k=COUNT, m=st.integers(0, 30), mode=MODES)
-    def view(self, k: int, m: int, mode: str) -> None:
-        a = self.choose(k, self.may_be_viewed(mode))
-        if a is not None:
-            text, function = (found := views(self.pool[a].shape))[m % len(found)]
-            self.make(text.format(a=a), lambda: self.model.view(self.pool[a], function), mode)
-
-    @rule(k=COUNT, m=COUNT, must_view=st.booleans(), mode=MODES)
-    def reshape(self, k: int, m: int, must_view: bool, mode: str) -> None:
+    @rule(k=COUNT, m=st.integers(0, 30), kind=st.sampled_from(["view", "part", "reshape", "several"]), mode=MODES)
+    def look_at(self, k: int, m: int, kind: str, mode: str) -> None:
         fits = self.may_be_viewed(mode)
-        a = self.choose(k, lambda t: t.plain and bool(reshapes(t.shape)) and fits(t))
-        if a is not None:
-            shape = (found := reshapes(self.pool[a].shape))[m % len(found)]
-            call = f"{a}.{'view' if must_view else 'reshape'}({', '.join(map(str, shape))})"
-            self.make(call, lambda: self.model.reshape(self.pool[a], shape, must_view=must_view), mode)
+        if kind == "several":
+            a = self.choose(k, lambda t: bool(several(t.shape)) and fits(t), in_graph)
+            if a is not None:
+                self.split(a, several(self.pool[a].shape)[m % 3], mode)
+        elif kind == "part":
+            a = self.choose(k, fits, in_graph)
+            if a is not None:
+                text, function = (found := views(self.pool[a].shape))[m % len(found)]
+                self.make(text.format(a=a), lambda: self.model.view(self.pool[a], function), mode)
+        else:
+            a = self.choose(k, lambda t: t.plain and bool(reshapes(t.shape)) and fits(t), in_graph)
+            if a is not None:
+                shape, view = (found := reshapes(self.pool[a].shape))[m % len(found)], kind == "view"
+                call = f"{a}.{kind}({', '.join(map(str, shape))})"
+                self.make(call, lambda: self.model.reshape(self.pool[a], shape, must_view=view), mode)
 
-    @rule(k=COUNT, m=st.integers(0, 2), mode=MODES)
-    def several(self, k: int, m: int, mode: str) -> None:
-        fits = self.may_be_viewed(mode)
-        a = self.choose(k, lambda t: bool(several(t.shape)) and fits(t))
-        if a is None:
-            return
-        text, parts = several(self.pool[a].shape)[m]
+    def split(self, a: str, into: tuple[str, list[Callable[[Any], Any]]], mode: str) -> None:
+        """Make several views at once."""
+        text, parts = into
         names = [f"t{self.count + i}" for i in range(len(parts))]
         tensors = self.step(
             f"{', '.join(names)} = {text.format(a=a)}",
@@ -160,47 +158,53 @@ class TensorRules(Machine):
 
     @rule(k=COUNT, unnoticed=st.booleans(), mode=MODES)
     def alias(self, k: int, unnoticed: bool, mode: str) -> None:
-        a, t = self.chosen(k)
+        a, t = self.chosen(k, best=in_graph)
         call = "data" if unnoticed else "detach()"
         self.make(f"{a}.{call}", lambda: self.model.alias(t, unnoticed=unnoticed), mode)
 
     # In place
 
-    def target(self, k: int, mode: str, wanted: Callable[[Tensor], bool] = lambda t: True) -> str | None:
+    def target(self, k: int, mode: str, wanted: Wanted = anything) -> str | None:
         """What to write to; seldom something that must not be written to."""
         possible = self.may_be_written(mode)
-        return self.choose(k, lambda t: wanted(t) and possible(t) and (k > 9 or not self.mode(mode) or writable(t)))
+        refused = k > 9 or not self.mode(mode)
+        return self.choose(k, lambda t: wanted(t) and possible(t) and (refused or writable(t)), in_graph)
 
     def write(self, a: str, line: str, action: Callable[[], Any], mode: str) -> None:
         """Run a line that writes to `a`, and look at it."""
         self.step(line, action, mode)
         self.check(a)
 
-    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in OPERATIONS if op.inplace]), mode=MODES)
-    def arithmetic_(self, k: int, m: int, op: Elementwise, mode: str) -> None:
+    @rule(k=COUNT, op=st.sampled_from([op for op in UNARIES if op.inplace]), mode=MODES)
+    def unary_(self, k: int, op: Elementwise, mode: str) -> None:
         fill = op in FILLS and "fill where elements coincide" in AVOIDED
         a = self.target(k, mode, lambda t: not (fill and t.overlaps))
-        if a is None:
-            return
-        t = self.pool[a]
-        if len(op.slopes) == 1:
-            op = op if safe(op, t) else UNARY["sin"]
-            self.write(a, op.inplace.format(a=a), lambda: self.model.write(t, op), mode)
-            return
-        itself = op is not COPY and not (op.slopes[0].keeps and "x *= x" in AVOIDED)
-        b = self.choose(m, lambda other: (other is t and itself) or apart(other, t, t.shape))
-        if b is not None and safe(op, t, self.pool[b]):
-            self.write(a, op.inplace.format(a=a, b=b), lambda: self.model.write(t, op, self.pool[b]), mode)
+        if a is not None:
+            op = op if safe(op, self.pool[a]) else UNARY["sin"]
+            self.write(a, op.inplace.format(a=a), lambda: self.model.write(self.pool[a], op), mode)
 
-    @rule(k=COUNT, m=COUNT, at=st.integers(0, 2), fill=st.booleans(), mode=MODES)
-    def setitem(self, k: int, m: int, at: int, fill: bool, mode: str) -> None:
+    @rule(k=COUNT, m=COUNT, op=st.sampled_from([op for op in BINARIES if op.inplace]), mode=MODES)
+    def binary_(self, k: int, m: int, op: Elementwise, mode: str) -> None:
+        a = self.target(k, mode)
+        if a is not None:
+            t = self.pool[a]
+            itself = op is not COPY and not (op.slopes[0].keeps and "x *= x" in AVOIDED)
+            b = self.choose(m, lambda other: (other is t and itself) or apart(other, t, t.shape))
+            if b is not None and safe(op, t, self.pool[b]):
+                self.write(a, op.inplace.format(a=a, b=b), lambda: self.model.write(t, op, self.pool[b]), mode)
+
+    @rule(k=COUNT, m=COUNT, at=st.integers(0, 2), kind=st.sampled_from(["fill", "copy", "add"]), mode=MODES)
+    def setitem(self, k: int, m: int, at: int, kind: str, mode: str) -> None:
         a = self.target(k, mode, lambda t: len(t.shape) > 0 and self.may_be_viewed(mode)(t))
         if a is None:
             return
         t = self.pool[a]
-        text, function = ITEMS[0 if "x[:] = v" in AVOIDED and at == 2 else at]
+        text, function = ITEMS[0 if at == 2 and (kind == "add" or "x[:] = v" in AVOIDED) else at]
         shape = t.shape if function is None else function(t.cells).shape
-        b = None if fill else self.choose(m, lambda other: apart(other, t, shape))
+        b = self.choose(m, lambda other: apart(other, t, shape)) if kind == "copy" else None
+        if kind == "add" and function is not None:
+            self.write(a, f"{a}[{text}] += 0.5", lambda: self.model.update(t, function, SCALAR["add"]), mode)
+            return
         operands, op = ((), ASSIGN) if b is None else ((self.pool[b],), COPY)
         self.write(
             a,
@@ -209,17 +213,9 @@ class TensorRules(Machine):
             mode,
         )
 
-    @rule(k=COUNT, at=st.integers(0, 1), mode=MODES)
-    def setitem_add(self, k: int, at: int, mode: str) -> None:
-        a = self.target(k, mode, lambda t: len(t.shape) > 0 and self.may_be_viewed(mode)(t))
-        op = SCALAR["add"]
-        if a is not None and safe(op, self.pool[a]):
-            text, function = ITEMS[at]
-            self.write(a, f"{a}[{text}] += 0.5", lambda: self.model.update(self.pool[a], function, op), mode)
-
     # What is left out
 
-    def may_be_written(self, mode: str) -> Callable[[Tensor], bool]:
+    def may_be_written(self, mode: str) -> Wanted:
         def fits(t: Tensor) -> bool:
             if t.base is not None and t.base.requires_grad and t.node is None:
                 return False  # PyTorch takes such a view for a leaf until its `grad_fn` has been looked at
@@ -233,7 +229,7 @@ class TensorRules(Machine):
         viewed = any(t.memory is memory and t.base and t.requires_grad for t in self.pool.values())
         return viewed and "unnoticed write under views" in AVOIDED
 
-    def may_be_viewed(self, mode: str) -> Callable[[Tensor], bool]:
+    def may_be_viewed(self, mode: str) -> Wanted:
         return lambda t: self.mode(mode) or not ("views under no_grad" in AVOIDED and t.requires_grad)
 
     def may_require(self, t: Tensor) -> bool:

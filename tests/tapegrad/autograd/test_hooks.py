@@ -220,3 +220,11 @@ def test_accumulating_into_a_gradient_that_a_graph_saved_is_noticed() -> None:
     assert x.grad.tolist() == [5.0, 5.0]
     with pytest.raises(tg.InPlaceError, match="is at version 1; expected version 0"):
         y.sum().backward()
+
+
+def test_gradients_of_what_lies_on_the_way_to_another_target() -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 2
+    (gy, gx) = tg.autograd.grad((y * y).sum(), [y, x])
+    assert gy.tolist() == [4.0, 8.0]
+    assert gx.tolist() == [8.0, 16.0]
