@@ -298,3 +298,37 @@ def test_a_custom_backward_runs_in_the_callers_context():
     Scale.apply(x).sum().backward()
     assert x.grad.tolist() == [3.0, 3.0]
     assert variable.get() == 7.0
+
+
+def test_gradients_with_a_graph_are_each_leafs_own() -> None:
+    a, b, seed = leaf(1.0, 2.0), leaf(3.0, 4.0), tg.tensor([1.0, 10.0], dtype=tg.float64)
+    (a + b).backward(seed, create_graph=True)
+    assert a.grad is not None
+    assert b.grad is not None
+    with tg.no_grad():
+        a.grad.mul_(3)
+    (a * 2).sum().backward()
+    assert a.grad.tolist() == [5.0, 32.0]
+    assert b.grad.tolist() == [1.0, 10.0]
+    assert seed.tolist() == [1.0, 10.0]
+
+
+def test_the_result_of_a_division_may_be_written_to() -> None:
+    a, b = leaf(1.0, 2.0), leaf(4.0, 8.0)
+    y = a / b
+    y.mul_(2)
+    y.sum().backward()
+    assert b.grad is not None
+    assert b.grad.tolist() == [-2 / 16, -4 / 64]
+
+
+def test_a_write_through_a_deep_chain_of_views() -> None:
+    a = leaf(1.0, 2.0)
+    base = a * 2
+    view = base
+    for _ in range(2000):
+        view = view.view(2)
+    view.mul_(3)
+    base.sum().backward()
+    assert a.grad is not None
+    assert a.grad.tolist() == [6.0, 6.0]

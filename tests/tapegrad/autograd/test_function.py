@@ -263,3 +263,43 @@ def test_a_gradient_that_broadcasts_is_summed() -> None:
     function(lambda ctx, g: tg.tensor([[1.0, 2.0], [3.0, 4.0]], dtype=tg.float64)).apply(x).sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [4.0, 6.0]
+
+
+def test_a_tensor_returned_twice_is_one_output() -> None:
+    class Twice(Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            y = x * 2
+            return y, y
+
+        @staticmethod
+        def backward(ctx: Any, g: Any, h: Any) -> Any:
+            return g * 2 + h * 3
+
+    x = leaf(1.0)
+    c, d = Twice.apply(x)
+    assert c is d
+    (c + d).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [6.0]
+
+
+def test_setup_context_sees_defaults() -> None:
+    class Scaled(Function):
+        @staticmethod
+        def forward(x: Any, k: float = 2.0) -> Any:
+            return x * k
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.k = inputs[1]
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return g * ctx.k, None
+
+    for call, expected in ((lambda x: Scaled.apply(x), 2.0), (lambda x: Scaled.apply(x, k=3.0), 3.0)):
+        x = leaf(1.0)
+        call(x).backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [expected]
