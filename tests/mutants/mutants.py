@@ -257,7 +257,6 @@ TAPE = [
         ("_set_history(base, node, 0)", "pass", "eager"),
         ("return isinstance(saved, TensorBase) and saved._storage is storage", "return False", "eager"),
         ("if creation is Creation.NORMAL:", "if creation is not None:", "eager"),
-        ("t._node, t._index, t._requires_grad = None, 0, False", "pass", "eager"),
     ),
     *_of(
         "tapegrad/tape/variable.py",
