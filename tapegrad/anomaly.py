@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -10,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import AnomalyError
-from .tape import Node, TensorBase, Watcher, extras_of
+from .tape import Node, TensorBase, Watcher, extras_of, state
+from .tape.source import user_frame
 
 if TYPE_CHECKING:
     from .tape import Primitive
 
-__all__ = ["Anomaly"]
+__all__ = ["Anomaly", "active_anomaly"]
 
 
 class Anomaly(Watcher):
@@ -41,7 +41,7 @@ class Anomaly(Watcher):
         if node is None or extras_of(node).trace is not None:
             return
         extras = extras_of(node)
-        extras.trace = _stack()
+        extras.trace = "".join(traceback.format_stack(user_frame()))  # down to the user's line
         extras.cause = self.running
 
     def check(self, node: Node, cotangents: list[Any]) -> None:
@@ -71,14 +71,6 @@ class Anomaly(Watcher):
         warnings.warn(text, UserWarning, stacklevel=2)
 
 
-def _stack() -> str:
-    """The stack down to the user's line, as Python prints it."""
-    frame = sys._getframe(1)
-    while _is_ours(frame) and frame.f_back is not None:
-        frame = frame.f_back
-    return "".join(traceback.format_stack(frame))
-
-
-def _is_ours(frame: Any) -> bool:
-    name = frame.f_globals.get("__name__", "")
-    return name.startswith("tapegrad.") and not name.startswith("tapegrad.examples.")
+def active_anomaly() -> Anomaly | None:
+    """The anomaly mode of this thread, if it is on."""
+    return next((w for w in state.now.watchers if isinstance(w, Anomaly)), None)

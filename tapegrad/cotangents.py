@@ -10,7 +10,6 @@ import numpy as np
 from .errors import RuleError
 from .ops.creation import clone
 from .primitives.shaping import broadcast_adjoint
-from .storage import UNCOUNTED
 from .tape import Node, TensorBase, renamed, state, storage_of, wrap, writable
 from .tape.state import leaf_lock
 
@@ -58,9 +57,7 @@ def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None
         elif held._view is None and not state.now.watchers:  # `held += g` without the operation around it
             array = writable(held)
             np.add(array, g, out=array)
-            storage = storage_of(held)
-            if storage.version != UNCOUNTED:
-                storage.version += 1
+            storage_of(held).count_write()
         else:
             held += wrap(np.asarray(g))
             leaf._grad = held

@@ -8,7 +8,7 @@ from heapq import heappop, heappush, heappushpop
 from typing import TYPE_CHECKING, Any
 
 from . import hooked
-from .anomaly import Anomaly
+from .anomaly import active_anomaly
 from .cotangents import accumulate, pull, unbroadcast, wrong
 from .tape import Node, extras_of, state
 from .tape.hooks import hooked_leaves
@@ -42,7 +42,7 @@ def run(
     if now.watchers:
         followed = is_followed()
         bare = bare and not followed
-        kind = _AnomalyWalk if any(isinstance(w, Anomaly) for w in now.watchers) else _Walk
+        kind = _Walk if active_anomaly() is None else _AnomalyWalk
     walk = kind(roots, retain_graph, create_graph, bare)
     if targets is not None:
         walk.aim(targets, capture)
@@ -265,7 +265,8 @@ class _AnomalyWalk(_Walk):
     def step(self, node: Node, g: Any) -> None:
         """With extras every node takes the careful way."""
         extras_of(node)
-        anomaly = next(w for w in state.now.watchers if isinstance(w, Anomaly))
+        anomaly = active_anomaly()
+        assert anomaly is not None
         outer, anomaly.running = anomaly.running, node
         try:
             super().step(node, g)

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from .anomaly import Anomaly
+from .anomaly import active_anomaly
 from .cotangents import accumulate as add_to_grad
 from .cotangents import pull, unbroadcast
 from .errors import HookError
 from .ops.common import dtype_of
-from .tape import Node, TensorBase, state, wrap
+from .tape import Node, TensorBase, wrap
 from .tape.hooks import Hook
 
 __all__ = ["accumulated", "arrived", "pulled"]
@@ -52,9 +52,9 @@ def pulled(node: Node, g: Any, bare: bool) -> list[Any]:
     g, given = _run_before(node, g, bare)
     nothing = g is None and not node.runs_on_nothing
     cotangents: list[Any] = [None] * len(node.edges) if nothing else pull(node, g, bare)
-    for watcher in state.now.watchers:
-        if isinstance(watcher, Anomaly):
-            watcher.check(node, cotangents)
+    anomaly = active_anomaly()
+    if anomaly is not None:
+        anomaly.check(node, cotangents)
     if not extras.after:
         return cotangents
     order = list(dict.fromkeys((*node.differentiable(), *node.positions())))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from types import CodeType
 
-__all__ = ["UNCOUNTED", "Storage"]
+__all__ = ["UNCOUNTED", "Storage", "overlapping"]
 
 UNCOUNTED = -1
 
@@ -31,7 +33,22 @@ class Storage:
         self.exported = False
         self.origin = origin
 
+    def count_write(self) -> None:
+        """Count a write, unless writes to this memory are not counted."""
+        if self.version != UNCOUNTED:
+            self.version += 1
+
     @property
     def memory(self) -> Storage:
         """The Storage that stands for the memory itself."""
         return self if self.origin is None else self.origin
+
+
+def overlapping(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether two elements may be one place in memory: not where each stride steps over all smaller ones."""
+    reach = 0
+    for stride, n in sorted([(abs(s), n) for s, n in zip(strides, shape, strict=True) if n > 1]):
+        if stride <= reach:
+            return bool(math.prod(shape))
+        reach += stride * (n - 1)
+    return False

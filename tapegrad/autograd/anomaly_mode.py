@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import warnings
 
-from ..anomaly import Anomaly
+from ..anomaly import Anomaly, active_anomaly
 from ..tape import state
 from .grad_mode import Mode
 
 __all__ = ["detect_anomaly", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "set_detect_anomaly"]
 
 
-def _active() -> Anomaly | None:
-    return next((w for w in state.now.watchers if isinstance(w, Anomaly)), None)
-
-
 def _switch(on: bool, check_nan: bool) -> None:
     now = state.now
-    active = _active()
+    active = active_anomaly()
     if active is not None:
         now.unwatch(active)
     if on:
@@ -28,12 +24,12 @@ def _switch(on: bool, check_nan: bool) -> None:
 
 def is_anomaly_enabled() -> bool:
     """Whether anomaly mode is on in this thread."""
-    return _active() is not None
+    return active_anomaly() is not None
 
 
 def is_anomaly_check_nan_enabled() -> bool:
     """Whether a nan in backward is an error, in anomaly mode."""
-    active = _active()
+    active = active_anomaly()
     return active is None or active.check_nan
 
 

@@ -211,9 +211,7 @@ def _fresh_output(ctx: FunctionCtx, out: Any, given: set[int], differentiable: b
 
 def _finish_dirty(ctx: FunctionCtx, t: Any, index: int, differentiable: bool) -> None:
     """The history of a tensor that `forward` wrote to and returned."""
-    storage = storage_of(t)
-    if not is_inference(t):
-        storage.version += 1
+    storage_of(t).count_write()
     if not ctx.edges:
         return
     if not differentiable:

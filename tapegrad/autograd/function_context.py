@@ -11,7 +11,7 @@ from ..errors import NotDifferentiableError
 from ..ops.common import cast_to
 from ..primitives.shaping import broadcast_adjoint
 from ..tape import Node, TensorBase, edge_of, state, storage_of, wrap
-from ..tape.node import attached, next_sequence
+from ..tape.node import next_sequence, with_history
 from ..tape.primitive import SavePlan
 from ..tape.saved import Packed, freed, packed, saved_at_version
 
@@ -219,7 +219,7 @@ class FunctionCtx(Node):
         if type(entry[0]) is Packed:
             t, (node, index), original = entry[0].unpack(), entry[1], entry[2]
             edge = (self, index) if node is None and not original else (node, index)
-            return t if edge_of(t) == edge else attached(t._array, t._storage, edge)
+            return with_history(t, edge)
         value, storage, version = entry[:3]
         if storage.version != version:
             raise self.modified(value, storage, version)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..errors import HookError, InPlaceError, NotDifferentiableError, TapegradError
 from ..storage import UNCOUNTED, Storage
-from ..tape import Node, RemovableHandle, TensorBase, Watcher, edge_of, exposed, state, storage_of
+from ..tape import Node, RemovableHandle, TensorBase, Watcher, edge_of, exposed, extras_of, state, storage_of
+from ..tape.hooks import register
 from ..tape.inplace import frozen
 from ..tape.saved import Packed
 
@@ -53,7 +54,7 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
     if any(storage.version == UNCOUNTED for storage in storages):
         raise TapegradError("Inference tensors do not track version counter.")
     for storage in storages:
-        storage.version += 1
+        storage.count_write()
 
 
 # Saved tensors
@@ -235,23 +236,8 @@ def register_multi_grad_hook(
     if any(node is None for node, _ in edges):
         raise AssertionError("Expected gradient function to be set")
     several = _All(edges, fn) if mode == "all" else _Any(fn)
-    handles = [t.register_hook(several.hook(i)) for i, t in enumerate(tensors)]
-    return _Together(handles)
-
-
-class _Together(RemovableHandle):
-    """The handle of several hooks."""
-
-    __slots__ = ("_handles",)
-
-    def __init__(self, handles: list[RemovableHandle]) -> None:
-        super().__init__()
-        self._handles = handles
-
-    def remove(self) -> None:
-        """Take all hooks away."""
-        for handle in self._handles:
-            handle.remove()
+    tables = [extras_of(node).tensor_hooks(index) for node, index in edges if node is not None]
+    return register([(table, several.hook(i)) for i, table in enumerate(tables)])
 
 
 class _All:

@@ -50,13 +50,10 @@ def apply_function(level: Level, function: type[Function], args: tuple[Any, ...]
     ]
     result = unflatten(rebuilt, outs)
     now = state.now
-    now.watch(level)
-    try:
+    with now.watched_by(level):
         if now.grad_enabled and any(isinstance(x, TensorBase) and x.requires_grad for x in leaves):  # type: ignore[attr-defined]
             ctx, result = run(function, args, lambda *_: result)
             ctx.forget_forward()
-    finally:
-        now.unwatch(level)
     return result
 
 

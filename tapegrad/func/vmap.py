@@ -85,13 +85,10 @@ def mapped(
     tensor; and the structure of the result.
     """
     batches = [x if dim is None else movedim(x, dim, 0) if dim else x for x, dim in zip(leaves, dims, strict=True)]
-    level, now = Level(size, randomness), state.now
+    level = Level(size, randomness)
     examples = [x if dim is None else level.enter(x) for x, dim in zip(batches, dims, strict=True)]
-    now.watch(level)
-    try:
+    with state.now.watched_by(level):
         results, structure = flatten(function(examples))
-    finally:
-        now.unwatch(level)
     found = [(x, None if (batch := level.shadow_of(x)) is None else settled(batch)) for x in results]
     del examples
     level.close()

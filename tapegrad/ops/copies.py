@@ -12,6 +12,7 @@ from ..primitives import shaping as p
 from ..primitives import views as v
 from ..primitives.shaping import inverse
 from ..primitives.views import diagonal_strides
+from ..storage import overlapping
 from ..tape import apply, renamed
 from . import parts, reshaping, views
 from .common import cast_to, dtype_of, normalise_dim, require_tensor
@@ -155,7 +156,7 @@ def as_strided_scatter(input: Tensor, src: Tensor, size: Any, stride: Any, stora
     """A copy of `input` with `src` for the elements that `as_strided` shows, which must be among its own."""
     look = views.look_at("as_strided_scatter", input, size, stride, storage_offset)
     _check_shape(src, look.shape)
-    if v.overlapping(look.shape, look.strides):
+    if overlapping(look.shape, look.strides):
         raise InPlaceError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."

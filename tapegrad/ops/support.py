@@ -8,7 +8,6 @@ import operator
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from types import FrameType
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from ..dtypes import BOOL, COMPLEX, FLOATING, dtype
 from ..errors import DtypeError, TapegradError
 from ..tape import TensorBase, state
+from ..tape.source import user_frame
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -127,11 +127,10 @@ def made_like(out: Tensor, source: TensorBase) -> Tensor:
 
 def warn_user(message: str) -> None:
     """Warn, as PyTorch does, of the line outside of tapegrad that is running."""
-    frame: FrameType | None = sys._getframe(1)
-    depth = 2
-    while frame is not None and frame.f_globals.get("__name__", "").startswith("tapegrad."):
-        frame, depth = frame.f_back, depth + 1
-    warnings.warn(message, UserWarning, stacklevel=depth)
+    frame = user_frame() or sys._getframe(1)
+    seen = frame.f_globals.setdefault("__warningregistry__", {})
+    module = frame.f_globals.get("__name__", "")
+    warnings.warn_explicit(message, UserWarning, frame.f_code.co_filename, frame.f_lineno, module, seen)
 
 
 def spelled(function: Callable[P, R]) -> Callable[P, R]:

@@ -11,7 +11,8 @@ from .. import dtypes
 from ..errors import ShapeError, TapegradError, UnsupportedError
 from ..primitives import shaping
 from ..primitives import views as p
-from ..primitives.views import memory_of, overlapping, positions
+from ..primitives.views import memory_of, positions
+from ..storage import overlapping
 from ..tape import Creation, TensorBase, View, alias, apply, chain_of, renamed, state, wrap
 from ..tape.apply import move
 from ..tape.inplace import write_through

@@ -8,17 +8,17 @@ order. A diagonal and a window are such views too, seen from the operand: their 
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import numpy as np
 
+from ..storage import overlapping
 from ..tape import Primitive
 from .shaping import zeros_like
 
 __all__ = [
     "as_strided", "as_strided_add", "as_strided_scatter", "bitcast", "c_strides", "diagonal", "diagonal_strides",
-    "memory_of", "overlapping", "positions", "strided", "unfold", "view_as_complex", "view_as_real",
+    "memory_of", "positions", "strided", "unfold", "view_as_complex", "view_as_real",
     "window_strides",
 ]  # fmt: skip
 
@@ -66,16 +66,6 @@ def positions(shape: Shape, strides: Shape, offset: int) -> Array:
     for axis, (n, stride) in enumerate(zip(shape, strides, strict=True)):
         found = found + (np.arange(n) * stride).reshape((n,) + (1,) * (len(shape) - axis - 1))
     return np.broadcast_to(found, shape)
-
-
-def overlapping(shape: Shape, strides: Shape) -> bool:
-    """Whether two elements may be one place in memory: not where each stride steps over all smaller ones."""
-    reach = 0
-    for stride, n in sorted((abs(s), n) for s, n in zip(strides, shape, strict=True) if n > 1):
-        if stride <= reach:
-            return bool(math.prod(shape))
-        reach += stride * (n - 1)
-    return False
 
 
 # Any strides

@@ -5,8 +5,9 @@ from .hooks import RemovableHandle, extras_of
 from .inplace import check_writable, write
 from .node import AccumulateGrad, Node, edge_of, exposed
 from .primitive import PRIMITIVES, Primitive
-from .program import Source, Step, Tape, Var
+from .program import Step, Tape, Var
 from .recorder import Recorder
+from .source import Source
 from .state import Watcher, state
 from .variable import (
     Creation,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from .node import Node
     from .variable import TensorBase
 
-__all__ = ["Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "move_retained"]
+__all__ = [
+    "Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "move_retained",
+    "register",
+]  # fmt: skip
 
 Hook = Callable[..., Any]
 
@@ -26,12 +29,7 @@ class HookTable(dict[int, Hook]):
 
     def add(self, hook: Hook) -> RemovableHandle:
         """Register `hook`."""
-        if state.recorder is not None:
-            raise state.recorder.unsupported("registering a hook")
-        state.expect_user_code()
-        handle = RemovableHandle(self)
-        self[handle.id] = hook
-        return handle
+        return register([(self, hook)])
 
 
 class RemovableHandle:
@@ -44,7 +42,7 @@ class RemovableHandle:
 
     _next_id = itertools.count().__next__
 
-    def __init__(self, *tables: HookTable) -> None:
+    def __init__(self, tables: Iterable[HookTable]) -> None:
         self.id = RemovableHandle._next_id()
         self._tables = [weakref.ref(table) for table in tables]
 
@@ -62,6 +60,17 @@ class RemovableHandle:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.remove()
+
+
+def register(hooks: Sequence[tuple[HookTable, Hook]]) -> RemovableHandle:
+    """Add each hook to the table beside it; one handle for all."""
+    if state.recorder is not None:
+        raise state.recorder.unsupported("registering a hook")
+    state.expect_user_code()
+    handle = RemovableHandle([table for table, _ in hooks])
+    for table, hook in hooks:
+        table[handle.id] = hook
+    return handle
 
 
 class Extras:

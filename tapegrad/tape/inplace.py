@@ -6,18 +6,18 @@ base it is a view of) takes the history.
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InPlaceError
-from ..storage import UNCOUNTED, Storage
+from ..storage import Storage, overlapping
 from .apply import apply, renamed
 from .hooks import move_retained
 from .node import Node, next_sequence
 from .primitive import PRIMITIVES
 from .saved import Packed, plain_name
+from .source import user_frame
 from .state import state
 from .variable import Chain, Creation, TensorBase, View, chain_of, history, is_inference, storage_of, wrap, writable
 
@@ -43,22 +43,12 @@ def check_writable(t: TensorBase) -> int:
     if state.grad_enabled:
         _check_tracked(t)
     array = t._array
-    if not array.flags.c_contiguous and _overlapping(array):
+    if not array.flags.c_contiguous and overlapping(array.shape, array.strides):
         raise InPlaceError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
         )
     return next_sequence()
-
-
-def _overlapping(array: np.ndarray[Any, Any]) -> bool:
-    """Whether elements may share a place in memory: not where each stride steps over all smaller ones."""
-    reach = 0
-    for stride, n in sorted([(abs(s), n) for s, n in zip(array.strides, array.shape, strict=True) if n > 1]):
-        if stride <= reach or not stride:
-            return bool(array.size)
-        reach += stride * (n - 1)
-    return False
 
 
 def _check_tracked(t: TensorBase) -> None:
@@ -146,14 +136,11 @@ def write(t: Tensor, out: Tensor, since: int | None = None) -> Tensor:
 
 
 def _count(storage: Storage) -> None:
-    """Count a write, and note the code outside tapegrad that is running, and where in it."""
-    if storage.version == UNCOUNTED:
-        return
-    storage.version += 1
-    frame: Any = sys._getframe(2)
-    while frame.f_globals.get("__name__", "")[:9] == "tapegrad." and frame.f_back is not None:
-        frame = frame.f_back
-    storage.writer = frame.f_code, frame.f_lasti
+    """Count a write, and note the user's code that is running, and where in it."""
+    storage.count_write()
+    frame = user_frame()
+    if frame is not None:
+        storage.writer = frame.f_code, frame.f_lasti
 
 
 def keep_values(last: Node, t: TensorBase, since: int) -> None:

@@ -19,7 +19,7 @@ from .variable import TensorBase, history, storage_of, wrap
 
 __all__ = [
     "AccumulateGrad", "Node", "RefusingNode", "accumulator_of", "attached", "edge_of", "exposed", "make_node",
-    "next_sequence",
+    "next_sequence", "with_history",
 ]  # fmt: skip
 
 next_sequence = itertools.count().__next__
@@ -168,7 +168,7 @@ class Node:
         edge: Edge = (None, 0)
         if position in self.plan.positions:
             edge = self.edge(self.plan.positions.index(position))
-        return value if edge_of(value) == edge else attached(value._array, value._storage, edge)
+        return with_history(value, edge)
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         """One cotangent per edge, from the rules."""
@@ -198,6 +198,11 @@ def attached(array: np.ndarray[Any, Any], storage: Any, edge: Edge) -> TensorBas
     else:
         t._node, t._index = node, index
     return t
+
+
+def with_history(t: TensorBase, edge: Edge) -> TensorBase:
+    """`t` if its history is `edge`, else a tensor of the same memory with that history."""
+    return t if edge_of(t) == edge else attached(t._array, t._storage, edge)
 
 
 _NO_PLAN = SavePlan((), (), (), ())

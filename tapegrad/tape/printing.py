@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from ..tree import Structure
-from .program import Source, Step, Tape, Var
+from .program import Step, Tape, Var
+from .source import Source
 
 __all__ = ["format_source", "format_step", "format_tape", "format_type", "format_value", "name_vars"]
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-import linecache
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from types import CodeType
 from typing import Any
 
 import numpy as np
 
 from .primitive import Primitive
+from .source import Source
 
-__all__ = ["Source", "Step", "Tape", "Var"]
+__all__ = ["Step", "Tape", "Var"]
 
 
 class Var:
@@ -36,37 +33,6 @@ class Var:
     def __repr__(self) -> str:
         name = f"{self.label}: " if self.label else ""
         return f"Var({name}{self.dtype}[{', '.join(map(str, self.shape))}])"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Where in the user's code a step comes from."""
-
-    filename: str
-    line: int
-    function: str
-
-    @classmethod
-    def at(cls, code: CodeType, offset: int) -> Source:
-        """Where the instruction at `offset` of `code` comes from."""
-        positions = next(itertools.islice(code.co_positions(), offset // 2, None), (None,))
-        return cls(code.co_filename, positions[0] or code.co_firstlineno, code.co_name)
-
-    @property
-    def file(self) -> str:
-        """The name of the file without its folder; "cell" for a notebook's."""
-        folder, name = os.path.split(self.filename)
-        return "cell" if "ipykernel_" in folder else name
-
-    @property
-    def place(self) -> str:
-        """File and line, short."""
-        return f"{self.file}:{self.line}"
-
-    @property
-    def text(self) -> str:
-        """The line of code, or an empty string where the file cannot be read."""
-        return linecache.getline(self.filename, self.line).strip()
 
 
 @dataclass(eq=False, slots=True)

@@ -8,9 +8,7 @@ primitives, derived anew whenever the base has a new value.
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator, Sequence
-from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -20,11 +18,12 @@ from ..storage import Storage
 from ..tree import flatten
 from .inplace import write_through
 from .primitive import PRIMITIVES, Primitive
-from .program import Source, Step, Tape, Var
+from .program import Step, Tape, Var
+from .source import user_source
 from .state import Watcher, state
 from .variable import Chain, TensorBase, base_of, chain_of, wrap
 
-__all__ = ["Recorder", "user_source"]
+__all__ = ["Recorder"]
 
 
 class _Entry:
@@ -417,14 +416,3 @@ class Recorder(Watcher):
             for position, t in enumerate(self.captures)
             if t._storage is not None and (memory := self._memory.get(t._storage.memory)) is not None and memory.count
         ]
-
-
-def user_source() -> Source | None:
-    """The innermost line of code outside tapegrad (its examples count as outside)."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None:
-        module = frame.f_globals.get("__name__", "")
-        if not module.startswith("tapegrad.") or module.startswith("tapegrad.examples."):
-            return Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
-        frame = frame.f_back
-    return None

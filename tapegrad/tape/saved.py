@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import from_numpy_dtype
 from ..errors import GraphFreedError, InPlaceError
 from ..storage import UNCOUNTED, Storage
-from .program import Source
+from .source import Source
 from .state import state
 from .variable import TensorBase, storage_of
 

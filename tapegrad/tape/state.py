@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -171,6 +172,15 @@ class _Now:
     def unwatch(self, watcher: Watcher) -> None:
         """Tell `watcher` no more."""
         self.watchers = tuple([w for w in self.watchers if w is not watcher])
+
+    @contextlib.contextmanager
+    def watched_by(self, watcher: Watcher) -> Iterator[None]:
+        """`watcher` is the innermost one inside the block."""
+        self.watch(watcher)
+        try:
+            yield
+        finally:
+            self.unwatch(watcher)
 
     def run_quietly(self, function: Callable[..., Any], *args: Any) -> None:
         """`function(*args)` with warnings off all the while; what it calls quietly is then called as it is."""

@@ -21,9 +21,9 @@ from ..autograd.grad_mode import enable_grad
 from ..autograd.graph import saved_tensors_hooks
 from ..errors import CheckpointError, NotDifferentiableError
 from ..tape import TensorBase, Watcher, alias, edge_of, state, storage_of
-from ..tape.node import attached
-from ..tape.recorder import user_source
+from ..tape.node import with_history
 from ..tape.saved import Packed, modified, packed
+from ..tape.source import user_source
 
 __all__ = [
     "CheckpointError", "CheckpointFunction", "check_backward_validity", "checkpoint", "checkpoint_sequential",
@@ -211,6 +211,10 @@ class _Options:
         self.debug = debug
         self.early_stop = early_stop and _early_stop
 
+    def listing(self, operations: _Operations) -> contextlib.AbstractContextManager[None]:
+        """The block in which `operations` are listed, if they are to be."""
+        return state.now.watched_by(operations) if self.debug else contextlib.nullcontext()
+
 
 class _Inputs:
     """Keeps tensors as a node does: watched for writes, or put away by the hooks of an outer checkpoint."""
@@ -230,8 +234,7 @@ class _Inputs:
         found = []
         for entry in self._entries:
             if type(entry[0]) is Packed:
-                t = entry[0].unpack()
-                found.append(t if edge_of(t) == entry[1] else attached(t._array, t._storage, entry[1]))
+                found.append(with_history(entry[0].unpack(), entry[1]))
                 continue
             t, storage, version = entry
             if storage.version != version:
@@ -311,7 +314,7 @@ class _Frame:
         with (
             contextlib.suppress(_StopRecomputation),
             saved_tensors_hooks(keep, lambda t: t),
-            _watching(operations, self.options.debug),
+            self.options.listing(operations),
             enable_grad(),
         ):
             self.recompute()
@@ -362,18 +365,6 @@ def _shown(metadata: tuple[Any, ...]) -> str:
     return f"{{'shape': {list(shape)}, 'dtype': {dtype}}}"
 
 
-@contextlib.contextmanager
-def _watching(watcher: Watcher, active: bool) -> Iterator[None]:
-    if not active:
-        yield
-        return
-    state.now.watch(watcher)
-    try:
-        yield
-    finally:
-        state.now.unwatch(watcher)
-
-
 def _checkpointed(
     function: Callable[..., Any],
     args: tuple[Any, ...],
@@ -400,5 +391,5 @@ def _checkpointed(
             return function(*again[: len(args)], **dict(zip(names, again[len(args) :], strict=True)))
 
     frame = _Frame(recompute, options)
-    with saved_tensors_hooks(frame.hold, frame.get), _watching(frame.operations, options.debug), forward_context:
+    with saved_tensors_hooks(frame.hold, frame.get), options.listing(frame.operations), forward_context:
         return function(*args, **kwargs)

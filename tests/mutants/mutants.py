@@ -242,7 +242,6 @@ TAPE = [
             "add",
         ),
         ("np.add(array, g, out=array)", "np.copyto(array, g)", "hooks"),
-        ("storage.version += 1", "storage.version += 0", "hooks"),
     ),
     *_of(
         "tapegrad/hooked.py",
@@ -253,10 +252,18 @@ TAPE = [
     *_of(
         "tapegrad/tape/inplace.py",
         ("copy._array = t._array.copy()", "copy._array = t._array", "programs"),
-        ("storage.version += 1", "storage.version += 0", "eager"),
         ("_set_history(base, node, 0)", "pass", "eager"),
         ("return isinstance(saved, TensorBase) and saved._storage is storage", "return False", "eager"),
         ("if creation is Creation.NORMAL:", "if creation is not None:", "eager"),
+    ),
+    *_of(
+        "tapegrad/storage.py",
+        ("self.version += 1", "self.version += 0", "eager"),
+        ("if stride <= reach:", "if stride < reach:", "eager"),
+    ),
+    *_of(
+        "tapegrad/cotangents.py",
+        ("storage_of(held).count_write()", "pass", "hooks"),
     ),
     *_of(
         "tapegrad/tape/variable.py",

@@ -1,0 +1,60 @@
+"""Where in the user's code something happens."""
+
+from __future__ import annotations
+
+import itertools
+import linecache
+import os
+import sys
+from dataclasses import dataclass
+from types import CodeType, FrameType
+
+__all__ = ["Source", "user_frame", "user_source"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where in the user's code a step comes from."""
+
+    filename: str
+    line: int
+    function: str
+
+    @classmethod
+    def at(cls, code: CodeType, offset: int) -> Source:
+        """Where the instruction at `offset` of `code` comes from."""
+        positions = next(itertools.islice(code.co_positions(), offset // 2, None), (None,))
+        return cls(code.co_filename, positions[0] or code.co_firstlineno, code.co_name)
+
+    @property
+    def file(self) -> str:
+        """The name of the file without its folder; "cell" for a notebook's."""
+        folder, name = os.path.split(self.filename)
+        return "cell" if "ipykernel_" in folder else name
+
+    @property
+    def place(self) -> str:
+        """File and line, short."""
+        return f"{self.file}:{self.line}"
+
+    @property
+    def text(self) -> str:
+        """The line of code, or an empty string where the file cannot be read."""
+        return linecache.getline(self.filename, self.line).strip()
+
+
+def user_frame() -> FrameType | None:
+    """The innermost running frame outside tapegrad (its examples count as outside)."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        module = frame.f_globals.get("__name__", "")
+        if not module.startswith("tapegrad.") or module.startswith("tapegrad.examples."):
+            return frame
+        frame = frame.f_back
+    return None
+
+
+def user_source() -> Source | None:
+    """The line of it that is running."""
+    frame = user_frame()
+    return None if frame is None else Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
