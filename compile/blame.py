@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..primitives.structure import backward
+from ..primitives.structure import backward, jax_call
 from ..tape import Step, Tape, Var
 from ..tape.printing import format_step, name_vars
 from .comparison import Comparison, compare
@@ -82,6 +82,11 @@ def _program(
     lines += [f"def f({', '.join(ids[v] for v in inputs)}):"]
     for step in steps:
         operands = "".join(f"{ids[v] if isinstance(v, Var) else repr(v)}, " for v in step.inputs)
+        if step.prim is jax_call:
+            outs = "".join(f"{ids[out]}, " for out in step.outputs)
+            call = f"{step.params['function'].__name__}({operands})"
+            lines += [f"    ({outs}) = jax.tree.leaves({call}, is_leaf=tg.is_tensor)  # yours, made by tg.from_jax"]
+            continue
         params = ", ".join(f"{name!r}: {_literal(value)}" for name, value in step.params.items())
         lines += [f"    {ids[step.outputs[0]]} = apply(PRIMITIVES[{step.prim.name!r}], ({operands}), {{{params}}})"]
     lines += [f"    return ({''.join(f'{ids[v]}, ' for v in roots)})", "", "inputs = ["]

@@ -8,9 +8,13 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tape import TensorBase, keep_on_device, storage_of, wrap
+from ..storage import Storage
+from ..tape import TensorBase, keep_on_device, storage_of
+from ..tape.variable import fresh_on_device
 
-__all__ = ["from_device", "store", "value_of"]
+__all__ = ["alone", "from_device", "store", "value_of"]
+
+from_device = fresh_on_device
 
 
 def value_of(t: TensorBase, *, keep: bool) -> Any:
@@ -21,13 +25,14 @@ def value_of(t: TensorBase, *, keep: bool) -> Any:
     """
     if t._device is not None:
         return t._device
-    if not keep or not _alone(t):
+    if not keep or not alone(t):
         return t._array.copy()
-    t._device = jax.device_put(t._array.copy())
+    with jax.enable_x64(True):  # or JAX would cut 64-bit values down
+        t._device = jax.device_put(t._array.copy())
     return t._device
 
 
-def _alone(t: TensorBase) -> bool:
+def alone(t: TensorBase) -> bool:
     """Whether no other tensor, saved value or NumPy array shares the tensor's memory."""
     storage = t._storage
     if storage is None:
@@ -36,22 +41,16 @@ def _alone(t: TensorBase) -> bool:
     return not storage.exported and storage.origin is None and sys.getrefcount(storage) == 3
 
 
-def store(t: TensorBase, value: Any) -> None:
-    """Give `t` a new value computed on the device: in its memory if that is shared, else kept on the device."""
-    shared = not _alone(t)
-    storage = t._storage or storage_of(t)
-    if shared:
-        np.copyto(t._array, np.asarray(value))
-    else:
+def store(t: TensorBase, value: Any, count: int = 1) -> None:
+    """Give `t` a new value computed on the device: in its memory if that is shared, else kept on the device.
+
+    It counts as so many writes.
+    """
+    if t._storage is None:
+        t._storage = Storage()
+    if alone(t):
         keep_on_device(t, value)
-    storage.version += 1
-
-
-def from_device(value: Any) -> Any:
-    """A new leaf tensor whose value is on the device, fetched when first read on the host."""
-    t = wrap(_NOWHERE)
-    keep_on_device(t, value)
-    return t
-
-
-_NOWHERE = np.empty(0)
+    else:
+        storage_of(t)
+        np.copyto(t._array, np.asarray(value))
+    t._storage.count_write(count)

@@ -2,7 +2,9 @@
 
 The first call of a signature runs the function eagerly under a recorder. That gives the tape, the results, and the
 reference for the check at once. What the function captures is an implicit argument (see `environment`), so nothing it
-reads can go stale; what it writes is written back after the compiled program succeeded, all or nothing.
+reads can go stale; what it changes is described (`describe`), and changed again after the compiled program succeeded,
+all or nothing. Where Python asked for a value that is known only when the program runs, the answer is a guard: one
+signature has as many specialisations as there were different answers.
 """
 
 from __future__ import annotations
@@ -13,99 +15,213 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from ..generator import default_generator
 from ..tape import state
-from .ahead import HeadStart
+from .dispatch import write_dispatch
 from .eager_run import EagerRun
+from .explain import Explanation, explanation
+from .family import Family
+from .reasons import Difference, nearest
+from .runtime import MISS, Mismatch
 from .signature import Signature, signature_of
-from .specialisation import Specialisation, specialise
+from .specialisation import Specialisation, describe_run
+from .storms import Storms
 
 __all__ = ["Jitted", "Specialisation", "jit"]
 
 CHECKS = ("first", "always", "never")
+_MOST_RECENT = 4
+_FOR_PLAIN_NUMBERS = (TypeError, KeyError, AttributeError, ValueError)
+"""What code may raise that takes nothing but plain numbers."""
 
 
 class Jitted:
     """A function compiled per signature; made by `jit`. `specialisations` lists what was compiled."""
 
-    def __init__(self, function: Callable[..., Any], check: str | float) -> None:
+    def __init__(self, function: Callable[..., Any], check: str | float, fullgraph_guards: bool) -> None:
         functools.update_wrapper(self, function)
         self._function = function
         self._check = check
+        self._guards = fullgraph_guards
         self._lock = threading.RLock()
-        self._cache: dict[Hashable, Specialisation] = {}
-        self._head_start = HeadStart()
+        self._families: dict[Hashable, Family] = {}
+        self._recent: list[Specialisation] = []
+        self._samples = check not in ("first", "never")
+        self._ints: set[str] = set()  # where ints are that have changed
+        self._lists: set[str] = set()  # where lists are that have grown
+        self._read: set[str] = set()  # and those that are not only appended to
+        self._rigid = False  # whether a recording with numbers that are followed failed
+        self._storms = Storms(getattr(function, "__name__", type(function).__name__))
 
     @property
     def specialisations(self) -> list[Specialisation]:
         """The programs compiled so far, oldest first."""
-        return list(self._cache.values())
+        return [spec for spec in self._recorded() if spec.ready]
+
+    def _recorded(self) -> list[Specialisation]:
+        """Those, and the ones that will be compiled when their signature comes again."""
+        return sorted([spec for family in self._families.values() for spec in family.specs], key=lambda s: s.number)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """Call the function: compiled if there is a program for this signature, else eagerly, to make one."""
+        """Call the function: compiled if there is a program that fits, else eagerly, to make one."""
+        with self._lock:
+            recent = self._recent
+            if not recent or self._samples:
+                return self._find(args, kwargs, None)
+            result = recent[0].call(args, kwargs)
+            if result is MISS or type(result) is Mismatch:
+                return self._find_recent(args, kwargs, result)
+            return result
+
+    def _find_recent(self, args: Any, kwargs: Any, result: Any) -> Any:
+        """The call where the program that ran last does not fit: perhaps one that ran lately does."""
+        last, *others = self._recent
+        if type(result) is Mismatch:
+            result.spec = last
+            sibling = last.family.sibling(last, result)
+            others = [sibling] if sibling is not None and sibling.call is not None else []
+        missed = result
+        for spec in others:
+            result = spec.call(args, kwargs)
+            if result is not MISS and type(result) is not Mismatch:
+                self._ran(spec)
+                return result
+        return self._find(args, kwargs, missed)
+
+    def _ran(self, spec: Specialisation) -> None:
+        """Try this one first from now on."""
+        if spec.call is not None:
+            self._recent = [spec, *[other for other in self._recent if other is not spec]][:_MOST_RECENT]
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """What a call with these arguments would do, and what the programs made so far are; nothing is run."""
+        with self._lock:
+            return explanation(self._signature(args, kwargs), self._recorded(), self._families)
+
+    def _signature(self, args: Any, kwargs: Any) -> Signature:
+        if self._rigid:
+            return signature_of(self._function, args, kwargs, followed=False)
+        return signature_of(self._function, args, kwargs, ints=self._ints, lists=self._lists)
+
+    def _find(self, args: Any, kwargs: Any, missed: Any) -> Any:
+        """The call where it is not known which program fits."""
         watchers = state.watchers
         if watchers and any(w.follows_values or w.looks_inside or w is state.recorder for w in watchers):
             return self._function(*args, **kwargs)  # part of another recording, or of what is transformed
-        must_check = self._must_check()
-        guess = None if must_check or kwargs else self._head_start.guess(args)
-        signature = signature_of(self._function, args, kwargs)
-        found = self._cache.get(signature.key)
-        if found is None:
-            with self._lock:
-                return self._specialise(signature, args, kwargs)
-        if must_check:
-            with self._lock:
-                return self._run_checked(found, signature, args, kwargs)
-        if guess is not None:
-            if guess.fits(found, signature):
-                return found.finish(signature.tensors, guess.outputs)
-            self._head_start.missed()
-        if not kwargs:  # such calls are not guessed
-            self._head_start.remember(found, signature, args)
-        return found.finish(signature.tensors, found.compute(signature.tensors))
+        signature = self._signature(args, kwargs)
+        family = self._families.get(signature.key)
+        if family is not None and not self._must_check():
+            spec, result = family.run(signature, missed)
+            if spec is not None:
+                self._ran(spec)
+                return result
+            missed = result
+        why = self._why(family, missed, signature)
+        if self._learn(why):
+            return self._find(args, kwargs, None)
+        return self._specialise(family, why, signature, args, kwargs)
+
+    def _learn(self, why: list[Difference]) -> bool:
+        """Follow ints that changed, and do not look into lists that grew, from now on; whether there were such."""
+        ints = {difference.what for difference in why if difference.follow} - self._ints
+        lists = {difference.what for difference in why if difference.grew} - self._lists - self._read
+        self._ints |= ints
+        self._lists |= lists
+        return bool(ints or lists)
 
     def _must_check(self) -> bool:
         if isinstance(self._check, str):
             return self._check == "always"
         return random.random() < self._check  # noqa: S311  (a sample, no secret)
 
-    def _specialise(self, signature: Signature, args: Any, kwargs: Any) -> Any:
-        run = EagerRun(self._function, signature, args, kwargs)
+    def _specialise(
+        self, family: Family | None, why: list[Difference], signature: Signature, args: Any, kwargs: Any
+    ) -> Any:
+        """Run eagerly, make the program of that, unless there is one already, and check it."""
+        if self._storms.broken(why):
+            return self._function(*args, **kwargs)
+        run = EagerRun(self._function, signature, args, kwargs, guards=self._guards)
+        try:
+            run.start()
+        except Exception as error:
+            if self._unlearn(run):
+                return self._find(args, kwargs, None)
+            if self._rigid or not run.follows or not isinstance(error, _FOR_PLAIN_NUMBERS):
+                raise
+            return self._find_rigidly(args, kwargs)
+        if self._unlearn(run):
+            run.undo()
+            return self._find(args, kwargs, None)
         with run:
-            specialisation = specialise(run)
-            if self._check != "never":
-                specialisation.report = specialisation.check_against(run)
-                specialisation.report.raise_if_failed()
-            self._cache[signature.key] = specialisation
+            described = describe_run(run)
+            run.settle(described.changes)
+            known = None if family is None else family.find(described.outcomes)
+            spec = known or Specialisation(run, described, len(self._recorded()), why)
+            if self._check == "never":
+                spec.ready = True
+            elif known is not None or self._signature(args, kwargs).key == signature.key:
+                spec.check_against(described)  # one that is not wanted again at once is compiled when it is
+            if known is None:
+                write_dispatch(spec, {"function": self._function, "root": default_generator._state})
+            run.refuse_leaks(described.kept)
+        if known is None:
+            self._families.setdefault(signature.key, Family()).add(spec)
+            self._storms.count(why)
+        spec.calls += known is not None
         return run.result
 
-    def _run_checked(self, found: Specialisation, signature: Signature, args: Any, kwargs: Any) -> Any:
-        run = EagerRun(self._function, signature, args, kwargs)
-        with run:
-            found.report = found.check_against(run)
-            found.report.raise_if_failed()
-        found.calls += 1
-        return run.result
+    def _unlearn(self, run: EagerRun) -> bool:
+        """Look into lists again that are not only appended to; whether there were such."""
+        read = run.read_lists()
+        self._read |= read
+        self._lists -= read
+        return bool(read)
+
+    def _find_rigidly(self, args: Any, kwargs: Any) -> Any:
+        """The same with plain numbers only, which the code perhaps wants: from now on, unless that fails, too."""
+        self._rigid = True
+        try:
+            return self._find(args, kwargs, None)
+        except BaseException:
+            self._rigid = False
+            raise
+
+    def _why(self, family: Family | None, missed: Any, signature: Signature) -> list[Difference]:
+        """Why no program fits."""
+        if family is not None:
+            return family.why(missed)
+        return nearest(self._recorded(), signature)
 
 
-def jit(function: Callable[..., Any] | None = None, *, check: str | float = "first") -> Any:
+def jit(
+    function: Callable[..., Any] | None = None, *, check: str | float = "first", fullgraph_guards: bool = True
+) -> Any:
     """Compile a function of tensors, keeping what it does when run eagerly. A decorator, with or without arguments.
 
-    The function may call `backward()` and `autograd.grad`, accumulate gradients, and update in place tensors that it
-    captures (parameters) or is passed. Its arguments and results may be nested in lists, tuples, dicts and
-    dataclasses. One program is compiled per signature: shapes, dtypes, `requires_grad`, whether gradients are present,
-    and every Python value the function can reach; a value that changes is a new signature.
+    The function may be a whole training step: `backward()`, `autograd.grad`, hooks, `Function`s, checkpoints, random
+    numbers, an optimiser's step, changes to tensors, attributes, lists and dicts that it captures or is passed. Arguments
+    and results may be nested in containers and objects. Its result can be differentiated from outside. One program is
+    compiled per signature: shapes, dtypes, `requires_grad`, whether gradients are present, and every Python value the
+    function can reach; a value that changes is a new signature, but for floats, which are inputs, and for ints from
+    when they are first seen to change.
+
+    A tensor's value that goes into Python (a branch, `int(t)`, `t.numpy()`) is guarded: if it comes out otherwise at a
+    later call, another program is used or made. `t.item()` gives a number that is followed: only what Python asks of it
+    is guarded. `docs/jit.md` says more.
 
     Args:
         function: what to compile.
         check: "first" checks each new program against the eager run that recorded it; "always" checks every call,
-            "never" none; a number between 0 and 1 checks the first call and that fraction of the later ones.
+            "never" none; a number between 0 and 1 checks the first call and that fraction of the later ones. A call
+            that changes its own signature (gradients appear, an optimiser makes its state) is compiled, and checked,
+            when that signature comes again.
+        fullgraph_guards: whether Python may ask for a tensor's value; if not, that is an error.
 
-    Raises CheckError if a program disagrees with the eager tape, and UnsupportedError for what cannot be compiled:
-    reading a tensor's value in Python, drawing random numbers, custom `Function`s, changing captured objects. Both
-    leave every tensor as it was before the call.
+    Raises CheckError if a program disagrees with the eager tape, and UnsupportedError for what cannot be compiled,
+    naming the line. Both leave everything as it was before the call, as does an exception in the function.
 
     What Python does besides (printing, say) happens in the first call of a signature only. Indices and class numbers
     are checked against their bounds then, too; a compiled program gives nan for one out of range.
@@ -116,7 +232,7 @@ def jit(function: Callable[..., Any] | None = None, *, check: str | float = "fir
     elif not 0 <= check <= 1:
         raise ValueError(f"jit: check as a fraction of calls must be between 0 and 1, got {check}")
     if function is None:
-        return functools.partial(jit, check=check)
+        return functools.partial(jit, check=check, fullgraph_guards=fullgraph_guards)
     if not callable(function):
         raise TypeError(f"jit: expected a function, got {type(function).__name__}")
-    return Jitted(function, check)
+    return Jitted(function, check, fullgraph_guards)

@@ -13,12 +13,12 @@ from jax import lax
 
 from ..errors import RuleError, ShapeError, UnsupportedError
 from ..primitives.arithmetic import where
-from ..primitives.structure import backward
+from ..primitives.structure import backward, jax_call
 from ..tape import Step, Tape, Var
-from .plan import Region, backward_parts, plan_tape
+from .plan import Action, Block, Region, backward_parts, plan_tape
 from .rules import RULES
 
-__all__ = ["lower", "lower_flat"]
+__all__ = ["lower", "lower_flat", "run_step"]
 
 Env = dict[Any, Any]
 
@@ -77,18 +77,23 @@ def _checked_inputs(tape: Tape, inputs: Sequence[Any]) -> list[Any]:
     return arrays
 
 
-def evaluate(actions: Sequence[Step | Region], env: Env) -> None:
+def evaluate(actions: Sequence[Action], env: Env) -> None:
     """Evaluate the actions in order, adding their values to `env`."""
     for action in actions:
         if isinstance(action, Region):
             _run_region(action, env)
+        elif isinstance(action, Block):
+            _run_block(action, env)
         elif action.prim is backward:
             _pull(action, env)
+        elif action.prim is jax_call:
+            _call(action, env)
         else:
-            _run_step(action, env)
+            run_step(action, env)
 
 
-def _run_step(step: Step, env: Env) -> None:
+def run_step(step: Step, env: Env) -> None:
+    """Add the output of a step of one output to `env`, in which its inputs are."""
     rule = RULES.get(step.prim)
     if rule is None:
         raise UnsupportedError(f"{step.prim.name}: no lowering rule")
@@ -101,7 +106,33 @@ def _run_step(step: Step, env: Env) -> None:
             f"the lowering of {step.prim.name} gave {value.dtype}{list(value.shape)}, the tape has "
             f"{out.dtype}{list(out.shape)}"
         )
-    env[out] = value
+    _set(env, out, value)
+
+
+def _set(env: Env, var: Var, value: Any) -> None:
+    """The value of `var`; plus the zeros by which regions around take its gradient, where it is a leaf inside them."""
+    for zeros in env.get((_ZEROS, var), ()):
+        value = value + zeros
+    env[var] = value
+
+
+_ZEROS = "zeros"
+
+
+def _call(step: Step, env: Env) -> None:
+    """A JAX function, inlined."""
+    operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
+    function = step.params["function"].function
+    with jax.named_scope(_scope(step)):
+        leaves = jax.tree.leaves(function(*operands))
+    kinds = [(leaf.shape, leaf.dtype) for leaf in leaves]
+    if kinds != [(out.shape, out.dtype) for out in step.outputs]:
+        raise RuleError(
+            f"the JAX function {function.__name__} returned other shapes or dtypes than when it was recorded: "
+            f"{[f'{dtype}{list(shape)}' for shape, dtype in kinds]}, on the tape {list(step.outputs)}"
+        )
+    for out, leaf in zip(step.outputs, leaves, strict=True):
+        _set(env, out, leaf if out.requires_grad else lax.stop_gradient(leaf))
 
 
 def _literal(value: Any, position: int, step: Step) -> Any:
@@ -122,13 +153,20 @@ def _scope(step: Step) -> str:
 def _run_region(region: Region, env: Env) -> None:
     """Evaluate the region under `jax.vjp`; the pullback waits in `env` for the backward step."""
     leaves = tuple(dict.fromkeys(region.leaves))
+    made = {var for step in region.steps for var in step.outputs}
 
     def function(*values: Any) -> tuple[list[Any], list[Any]]:
-        inner = {**env, **dict(zip(leaves, values, strict=True))}
+        inner = dict(env)
+        for leaf, value in zip(leaves, values, strict=True):
+            if leaf in made:
+                inner[_ZEROS, leaf] = (*env.get((_ZEROS, leaf), ()), value)
+            else:
+                inner[leaf] = value
         evaluate(region.actions, inner)
         return [inner[var] for var in region.roots], [inner[var] for var in region.exports]
 
-    roots, pull, exported = jax.vjp(function, *[env[leaf] for leaf in leaves], has_aux=True)
+    starts = [jnp.zeros(leaf.shape, leaf.dtype) if leaf in made else env[leaf] for leaf in leaves]
+    roots, pull, exported = jax.vjp(function, *starts, has_aux=True)
     env.update(zip(region.exports, exported, strict=True))
     env.update(zip(region.roots, roots, strict=True))
     env[region.target] = pull, leaves
@@ -141,4 +179,18 @@ def _pull(step: Step, env: Env) -> None:
     grads = dict(zip(order, pull([jnp.conj(env[c]) for c in cotangents]), strict=True))
     for leaf, out in zip(leaves, step.outputs, strict=True):
         g = jnp.conj(grads[leaf])
-        env[out] = g if out.requires_grad else lax.stop_gradient(g)
+        _set(env, out, g if out.requires_grad else lax.stop_gradient(g))
+
+
+def _run_block(block: Block, env: Env) -> None:
+    """Evaluate the block under `jax.checkpoint`."""
+    zeros = [key for step in block.steps for var in step.outputs if (key := (_ZEROS, var)) in env]
+
+    @jax.checkpoint
+    def function(values: list[Any]) -> list[Any]:
+        inner: Env = dict(zip([*block.reads, *zeros], values, strict=True))
+        evaluate(block.actions, inner)
+        return [inner[var] for var in block.exports]
+
+    exported = function([env[key] for key in (*block.reads, *zeros)])
+    env.update(zip(block.exports, exported, strict=True))

@@ -3,6 +3,8 @@
 The part, a *region*, is what lies between the leaves and the roots of the backward: the steps through which a
 derivative flows from some leaf to some root. It is evaluated once, under `jax.vjp`, and its values that other steps
 need come out beside the roots. A backward inside a region (`create_graph`) is planned inside it: nested `jax.vjp`.
+
+The steps of a checkpoint are a unit, too, a *block*, whose values `jax.checkpoint` computes again in backward.
 """
 
 from __future__ import annotations
@@ -13,14 +15,15 @@ from dataclasses import dataclass, field
 from ..primitives.structure import backward, rebind, stop_gradient
 from ..tape import Step, Tape, Var
 
-__all__ = ["Planner", "Region", "backward_parts", "plan_tape"]
+__all__ = ["Action", "Block", "Planner", "Region", "backward_parts", "plan_tape"]
 
 
 @dataclass(eq=False)
 class Region:
     """Steps to evaluate under `jax.vjp` for the backward step `target`.
 
-    `exports` are the values that steps outside need; `reads` the values from outside that the steps need.
+    `exports` are the values that steps outside need; `reads` the values from outside that the steps need. A leaf may be
+    computed inside, of another one: then its gradient is taken there, and the derivative flows on.
     """
 
     target: Step
@@ -29,7 +32,20 @@ class Region:
     steps: list[Step]
     reads: set[Var] = field(default_factory=set)
     exports: tuple[Var, ...] = ()
-    actions: list[Step | Region] = field(default_factory=list)
+    actions: list[Action] = field(default_factory=list)
+
+
+@dataclass(eq=False)
+class Block:
+    """Steps of one checkpoint, to evaluate under `jax.checkpoint`: `exports` of `reads`."""
+
+    steps: list[Step]
+    reads: tuple[Var, ...]
+    exports: tuple[Var, ...] = ()
+    actions: list[Action] = field(default_factory=list)
+
+
+Action = Step | Region | Block
 
 
 def backward_parts(step: Step) -> tuple[tuple[Var, ...], tuple[Var, ...], tuple[Var, ...]]:
@@ -38,8 +54,8 @@ def backward_parts(step: Step) -> tuple[tuple[Var, ...], tuple[Var, ...], tuple[
     return step.inputs[:n], step.inputs[n : 2 * n], step.inputs[2 * n :]
 
 
-def plan_tape(tape: Tape) -> list[Step | Region]:
-    """The steps and regions of `tape` in an order in which they can be evaluated; dead steps are left out."""
+def plan_tape(tape: Tape) -> list[Action]:
+    """The steps, regions and blocks of `tape` in an order in which they can be evaluated; dead steps are left out."""
     return Planner(tape.steps).plan(tape.steps, tape.outputs)
 
 
@@ -58,10 +74,13 @@ class Planner:
             if step.prim is backward:
                 self.regions[step] = self._region(step)
 
-    def plan(self, steps: Sequence[Step], wanted: Iterable[Var]) -> list[Step | Region]:
-        """An order for those of `steps` that `wanted` needs, with the regions of their backwards as units."""
+    def plan(self, steps: Sequence[Step], wanted: Iterable[Var], depth: int = 0) -> list[Action]:
+        """An order for those of `steps` that `wanted` needs, with the regions of their backwards as units.
+
+        So are the blocks of the checkpoints that they are in, but for the `depth` outermost.
+        """
         live = self._live(steps, wanted)
-        owner: dict[Step, Region] = {}
+        owner: dict[Step, Region | Block] = {}
         alone: list[Region] = []
         for step in reversed(live):
             if step.prim is backward and step not in owner:
@@ -71,8 +90,9 @@ class Planner:
                     owner.update(dict.fromkeys(region.steps, region))
                 alone.append(region)
         waiting = {region.target: region for region in alone}
+        _add_blocks(live, owner, depth)
         ordered = self._ordered(live, owner, waiting)
-        self._fill(ordered, owner, set(wanted))
+        self._fill(ordered, owner, set(wanted), depth)
         return ordered
 
     def _fresh_region(self, step: Step) -> Region:
@@ -94,11 +114,12 @@ class Planner:
     def _region(self, target: Step) -> Region:
         """What lies between the leaves and the roots of a backward step."""
         roots, _, leaves = backward_parts(target)
-        above = self._reach_back(roots, set(leaves), before=self.position[target])
+        first = min(self.position[self.producer[leaf]] if leaf in self.producer else -1 for leaf in leaves)
+        above = self._reach_back(roots, first, self.position[target])
         below: set[Var] = set(leaves)
         steps: set[Step] = set()
         for step in sorted(above, key=self.position.__getitem__):
-            if any(var in below for var in carriers(step)) and not any(var in below for var in step.outputs):
+            if any(var in below for var in carriers(step)):
                 steps.add(step)
                 below.update(step.outputs)
         chosen = self._closed(steps)
@@ -111,16 +132,16 @@ class Planner:
         inner = set(step.vars)
         return inner | self.regions[step].reads if step.prim is backward else inner
 
-    def _reach_back(self, roots: Iterable[Var], stop: set[Var], before: int) -> set[Step]:
-        """The steps that a derivative of `roots` passes on its way back to `stop`."""
+    def _reach_back(self, roots: Iterable[Var], first: int, before: int) -> set[Step]:
+        """The steps between two positions that a derivative of `roots` passes on its way back."""
         found: set[Step] = set()
-        stack = [var for var in roots if var not in stop]
+        stack = list(roots)
         while stack:
             step = self.producer.get(stack.pop())
-            if step is None or step in found or self.position[step] >= before:
+            if step is None or step in found or not first < self.position[step] < before:
                 continue
             found.add(step)
-            stack.extend(var for var in carriers(step) if var not in stop)
+            stack.extend(carriers(step))
         return found
 
     def _closed(self, steps: set[Step]) -> list[Step]:
@@ -147,14 +168,14 @@ class Planner:
         return sorted(before, key=self.position.__getitem__)
 
     def _ordered(
-        self, live: Sequence[Step], owner: dict[Step, Region], waiting: dict[Step, Region]
-    ) -> list[Step | Region]:
+        self, live: Sequence[Step], owner: dict[Step, Region | Block], waiting: dict[Step, Region]
+    ) -> list[Action]:
         """Every action after those it reads from: a depth-first walk with an explicit stack."""
         inside = set(live)
-        done: set[Step | Region] = set()
-        ordered: list[Step | Region] = []
+        done: set[Action] = set()
+        ordered: list[Action] = []
         for first in live:
-            stack: list[Step | Region] = [owner.get(first, first)]
+            stack: list[Action] = [owner.get(first, first)]
             while stack:
                 action = stack[-1]
                 if action in done:
@@ -170,11 +191,11 @@ class Planner:
         return ordered
 
     def _before(
-        self, action: Step | Region, inside: set[Step], owner: dict[Step, Region], waiting: dict[Step, Region]
-    ) -> list[Step | Region]:
+        self, action: Action, inside: set[Step], owner: dict[Step, Region | Block], waiting: dict[Step, Region]
+    ) -> list[Action]:
         """What must be evaluated before `action`."""
-        reads = action.reads | set(action.leaves) if isinstance(action, Region) else set(action.vars)
-        found: list[Step | Region] = [waiting[action]] if isinstance(action, Step) and action in waiting else []
+        reads = _needs(action)
+        found: list[Action] = [waiting[action]] if isinstance(action, Step) and action in waiting else []
         for var in reads:
             producer = self.producer.get(var)
             if producer is not None and producer in inside:
@@ -183,17 +204,42 @@ class Planner:
                     found.append(before)
         return found
 
-    def _fill(self, ordered: Sequence[Step | Region], owner: dict[Step, Region], wanted: set[Var]) -> None:
-        """Work out what each region exports, and plan its inside."""
+    def _fill(self, ordered: Sequence[Action], owner: dict[Step, Region | Block], wanted: set[Var], depth: int) -> None:
+        """Work out what each region and block exports, and plan its inside."""
         used = set(wanted)
         for action in ordered:
-            used |= action.reads | set(action.leaves) if isinstance(action, Region) else set(action.vars)
+            used |= _needs(action)
         for action in ordered:
+            if isinstance(action, Step):
+                continue
+            own = [s for s in action.steps if owner.get(s) is action]
+            made = [var for step in own for var in step.outputs]
+            action.exports = tuple(var for var in made if var in used)
             if isinstance(action, Region):
-                own = [s for s in action.steps if owner.get(s) is action]
-                made = [var for step in own for var in step.outputs]
-                action.exports = tuple(var for var in made if var in used)
-                action.actions = self.plan(action.steps, (*action.roots, *action.exports))
+                action.actions = self.plan(action.steps, (*action.roots, *action.exports), depth)
+            else:
+                action.actions = self.plan(action.steps, action.exports, depth + 1)
+
+
+def _needs(action: Action) -> set[Var]:
+    """The values from outside that an action works on."""
+    if isinstance(action, Region):
+        return action.reads | set(action.leaves)
+    return set(action.reads) if isinstance(action, Block) else set(action.vars)
+
+
+def _add_blocks(live: Sequence[Step], owner: dict[Step, Region | Block], depth: int) -> None:
+    """Make those of the `live` steps that are in one checkpoint a block, unless a backward takes part of it."""
+    groups: dict[int, list[Step]] = {}
+    for step in live:
+        if len(step.scope) > depth:
+            groups.setdefault(step.scope[depth], []).append(step)
+    for steps in groups.values():
+        if any(step in owner or step.prim is backward for step in steps):
+            continue
+        made = {var for step in steps for var in step.outputs}
+        block = Block(steps, tuple(dict.fromkeys(var for step in steps for var in step.vars if var not in made)))
+        owner.update(dict.fromkeys(steps, block))
 
 
 def carriers(step: Step) -> list[Var]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import grad
-from ..primitives import arithmetic, indexing, shaping, structure
+from ..primitives import arithmetic, indexing, pooling, random, shaping, structure
 from ..tape import PRIMITIVES, Step, Tape, Var, apply, state, wrap
 from .comparison import precision
 from .plan import backward_parts
@@ -21,7 +21,9 @@ _EXACT = frozenset(
     for prim in (
         shaping.reshape, shaping.permute, shaping.slice_, shaping.unslice, shaping.slice_scatter, shaping.flip,
         shaping.concatenate, shaping.broadcast_to, structure.stop_gradient, structure.rebind, structure.constant,
+        structure.opaque, structure.barrier,
         structure.full, indexing.take, indexing.gather, indexing.put, arithmetic.where, arithmetic.neg,
+        pooling.max_pool, pooling.max_pool_pick, random.random_uniform, random.random_integers,
     )
 )  # fmt: skip
 """Forwards that round nothing."""
@@ -64,13 +66,20 @@ class _Noise:
             growth = max(growth, math.sqrt(_terms([*arrays, out])))
         return self.rounded(out, growth)
 
+    def several(self, function: Callable[..., list[Any]], arrays: Sequence[Any], operations: int) -> list[Any]:
+        """The results of a function that does so many `operations` inside, its operands and results rounded."""
+        growth = math.sqrt(_terms(arrays) * operations)
+        outs = function(*[self.rounded(a, growth) for a in arrays])
+        growth = max(growth, math.sqrt(_terms([*arrays, *outs]) * operations))
+        return [self.rounded(out, growth) for out in outs]
+
     def rounded(self, a: Any, growth: float) -> Any:
         """`a` changed by a random relative amount."""
         if not isinstance(a, np.ndarray | np.generic) or a.dtype.kind not in "fc":
             return a
         start = self.generator.integers(self._POOL)
         noise = self.pool[start : start + a.size] if a.size <= self._POOL else np.resize(self.pool[start:], a.size)
-        return self.quiet(np.multiply, a, 1.0 + self.eps * growth * noise.reshape(a.shape))
+        return self.quiet(np.multiply, a, 1.0 + self.eps * growth * noise.reshape(a.shape)).astype(a.dtype, copy=False)
 
 
 def _terms(arrays: Sequence[Any]) -> float:
@@ -131,6 +140,8 @@ def _leaf(array: Any, requires_grad: bool) -> Any:
 def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
     if step.prim is structure.backward:
         return _replay_backward(step, env)
+    if step.prim is structure.jax_call:
+        return _replay_jax_call(step, env)
     operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
     params: dict[str, Any] = {}
     for name, value in step.params.items():
@@ -142,6 +153,28 @@ def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
     if var.requires_grad != out._requires_grad:
         out = _leaf(out._array, var.requires_grad)
     return [out]
+
+
+def _replay_jax_call(step: Step, env: dict[Var, Any]) -> list[Any]:
+    """A JAX function in float64, or in the dtypes it was recorded in if it takes no others."""
+    operands = [env[v] if isinstance(v, Var) else v for v in step.inputs]
+    operation = step.params["function"]
+    try:
+        outs, _ = operation(*operands)
+    except (TypeError, ValueError):
+        outs = []
+    if [out._array.shape for out in outs] != [var.shape for var in step.outputs]:
+        own = [_cast(x, v.dtype) if isinstance(v, Var) else x for x, v in zip(operands, step.inputs, strict=True)]
+        outs, _ = operation(*own)
+    outs = [_cast(out, _wide(var.dtype)) for out, var in zip(outs, step.outputs, strict=True)]
+    return [
+        out if out._requires_grad == var.requires_grad else _leaf(out._array, var.requires_grad)
+        for out, var in zip(outs, step.outputs, strict=True)
+    ]
+
+
+def _cast(x: Any, dtype: np.dtype[Any]) -> Any:
+    return x if x._array.dtype == dtype else apply(structure.cast, (x,), {"dtype": dtype})
 
 
 def _replay_backward(step: Step, env: dict[Var, Any]) -> list[Any]:

@@ -1,37 +1,57 @@
-"""The signature of a call: the tensors it can read, and the key of the program it needs."""
+"""The signature of a call: what it can reach, and the key of the programs that may fit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+import types
+from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ..dtypes import dtype, get_default_dtype
-from ..environment import Reachable, reach, text
+from ..environment import Reachable, reach, reachable
+from ..random import default_generator
 from ..tape import TensorBase, history, state
 
-__all__ = ["Signature", "modes", "sharing", "signature_of"]
+__all__ = ["Meta", "Signature", "memory_of", "meta_of", "modes", "sharing", "signature_of"]
+
+
+class Meta(NamedTuple):
+    """What a program depends on of a tensor besides its value: strides too, which decide what is a view.
+
+    `strides` is None for contiguous memory, `kind` the name of the node that computed it, None for a leaf.
+    """
+
+    shape: tuple[int, ...]
+    dtype: Any
+    strides: tuple[int, ...] | None
+    requires_grad: bool
+    kind: str | None
 
 
 class Signature(NamedTuple):
-    """A call, taken apart: what it can read, and what must match for a program to fit.
+    """A call, taken apart.
 
-    `tensors` are those found (`own`), then their gradients; `paths` says where the former were found, `owners` whose
-    the latter are; `static` is the part of the key that is no tensor's; `objects` the ids of all that was looked into.
+    `found` is all that it can reach, `tensors` the tensors among that, `metas` what is known of each; `key` is equal
+    for calls that one program may serve.
     """
 
+    found: Reachable
     tensors: list[TensorBase]
-    paths: list[Any]
-    owners: list[int]
+    metas: list[Meta]
+    shared: tuple[tuple[int, ...], ...]
     key: Hashable
-    own: list[TensorBase]
-    static: Hashable
-    objects: dict[int, int]
+    names: Sequence[str]
+    keywords: Sequence[str]
+
+    def argument(self, name: str) -> int | str:
+        """Where the argument called `name` is: a position, or a keyword."""
+        return name if name in self.keywords else self.names.index(name)
 
     @property
     def labels(self) -> list[str]:
         """What to call each of the tensors."""
-        names = [text(path) for path in self.paths]
-        return [*names, *[f"{names[i]}.grad" for i in self.owners]]
+        return [self.found.text(number) for number in self.found.tensors]
 
 
 def modes() -> tuple[bool, dtype]:
@@ -39,63 +59,76 @@ def modes() -> tuple[bool, dtype]:
     return state.grad_enabled, get_default_dtype()
 
 
-def signature_of(function: Callable[..., Any], args: Any, kwargs: Any) -> Signature:
-    """Everything a call can read, and the key of the specialisation it needs."""
-    found = Reachable()
-    for name, arg in zip(_parameter_names(function, len(args)), args, strict=True):
+def signature_of(
+    function: Callable[..., Any],
+    args: Any,
+    kwargs: Any,
+    *,
+    followed: bool = True,
+    ints: Collection[str] = (),
+    lists: Collection[str] = (),
+) -> Signature:
+    """Everything a call can read, and the key of the specialisations it may use.
+
+    `followed` says whether floats are inputs, not part of the key; `ints` say where ints are
+    that are, too, `lists` where lists are that are only appended to.
+    Raises UnsupportedError for what cannot be watched for changes.
+    """
+    found = reachable(followed, ints, lists)
+    names = _parameter_names(function, len(args))
+    for name, arg in zip(names, args, strict=True):
         found.visit(arg, name)
     for name, arg in kwargs.items():
         found.visit(arg, name)
     reach(function, found)
-    own = found.tensors
-    tensors, owners = list(own), []
-    numbers = {id(t): i for i, t in enumerate(own)}
-    grads: list[int | None] = []
-    for i, t in enumerate(own):
-        g = t._grad
-        if g is not None and id(g) not in numbers:
-            numbers[id(g)] = len(tensors)
-            tensors.append(g)
-            owners.append(i)
-        grads.append(None if g is None else numbers[id(g)])
-    static = (len(args), tuple(kwargs), tuple(found.key))
-    key = (static, _metadata(tensors), sharing(tensors), tuple(grads), *modes())
-    return Signature(tensors, found.paths, owners, key, own, static, found.seen)
+    found.visit(default_generator._state, "default_generator", "root")
+    if found.rigid and followed:
+        return signature_of(function, args, kwargs, followed=False)
+    tensors = [found.objects[number] for number in found.tensors]
+    metas = [meta_of(t) for t in tensors]
+    shared = sharing(tensors)
+    key = (len(args), tuple(kwargs), tuple(found.key), tuple(metas), shared, state.now.inference, *modes())
+    return Signature(found, tensors, metas, shared, key, names, tuple(kwargs))
 
 
-def _metadata(tensors: Sequence[TensorBase]) -> tuple[Any, ...]:
-    """What a program depends on of tensors besides their values: strides too, which decide what is a view."""
-    found: list[Any] = []
-    for t in tensors:
-        if t._view is not None:
-            history(t)
-        if t._device is not None:  # its value is not fetched for this
-            found += (t._device.shape, t._device.dtype, None)
-        else:
-            array = t._array
-            found += (array.shape, array.dtype, None if array.flags.c_contiguous else array.strides)
-        found += (t._requires_grad, None if t._node is None else t._node.kind)
-    return tuple(found)
+def meta_of(t: TensorBase) -> Meta:
+    """What is known of a tensor, without fetching a value that is on a device."""
+    if t._view is not None:
+        history(t)
+    kind = None if t._node is None else t._node.kind
+    if t._device is not None:
+        return Meta(t._device.shape, t._device.dtype, None, t._requires_grad, kind)
+    array = t._array
+    strides = None if array.flags.c_contiguous else array.strides
+    return Meta(array.shape, array.dtype, strides, t._requires_grad, kind)
 
 
 def sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:
     """Which tensors share memory with others: their positions, a group per memory."""
     on: dict[Any, list[int]] = {}
     for i, t in enumerate(tensors):
-        storage = t._storage
-        if storage is not None:
-            memory = storage if storage.origin is None else storage.origin
-            on.setdefault(_owner(t) if memory.exported else memory, []).append(i)
+        if t._storage is not None:
+            on.setdefault(memory_of(t), []).append(i)
     return tuple([tuple(group) for group in on.values() if len(group) > 1])
 
 
-def _owner(t: TensorBase) -> int:
-    """What stands for memory that NumPy arrays share from outside: the array that owns it."""
-    return id(t._array if t._array.base is None else t._array.base)
+def memory_of(t: TensorBase) -> Any:
+    """What stands for the memory of a tensor that has a storage: memory that NumPy arrays share from outside is known
+    by the array that owns it.
+    """
+    assert t._storage is not None
+    memory = t._storage.memory
+    if not memory.exported:
+        return memory
+    array = t._array
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return id(array if array.base is None else array.base)
 
 
 def _parameter_names(function: Callable[..., Any], count: int) -> Sequence[str]:
     """The names of the first `count` positional parameters, for reports."""
     code = getattr(function, "__code__", None)
-    names = () if code is None else code.co_varnames[: min(count, code.co_argcount)]
-    return names if len(names) == count else [*names, *[f"args[{i}]" for i in range(len(names), count)]]
+    bound = isinstance(function, types.MethodType)
+    names = () if code is None else code.co_varnames[bound : min(count + bound, code.co_argcount)]
+    return [*names, *[f"args[{i}]" for i in range(len(names), count)]]

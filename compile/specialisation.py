@@ -1,179 +1,302 @@
-"""A specialisation: the compiled program of one signature, and how its outputs become results and changes."""
+"""A specialisation: the compiled program of one recorded run, and what must hold for it to be used."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+from jax import lax
 
-from ..tape import Recorder, Step, Tape, TensorBase, Var
-from ..tree import Structure, flatten, unflatten
-from .device import from_device, store, value_of
+from ..tape import Step, Tape, TensorBase, Var
+from ..tape.number import Guard, Numbers
+from ..testing import compiled
+from .describe import Describer, Description
 from .eager_run import EagerRun
+from .heap import Change
+from .histories import Histories, histories_of
 from .lower import lower_flat
-from .pullback import unsupported_history
-from .refusals import plain_result, refuse_changes, refuse_containers
+from .pullback import DifferentiableForward, differentiable_forward
+from .reasons import Difference
+from .runtime import Anchors
+from .signature import modes
 from .verify import Report, check
 
-__all__ = ["Specialisation", "specialise"]
+__all__ = ["Described", "Specialisation", "describe_run"]
 
 
-@dataclass(repr=False)
-class Specialisation:
-    """One compiled program, for one signature.
-
-    `reads` are the positions (among the signature's tensors) of the program's inputs, `writes` and `grads` those of the
-    tensors it gives a new value or a new gradient, `cleared` those whose gradient it sets to None. `report` is the
-    check of its first run, None if unchecked.
-    """
+@dataclass(eq=False)
+class Described:
+    """A recorded run as a program and what it needs: see `Specialisation`. `values` are those of the tape's inputs."""
 
     tape: Tape
-    labels: list[str]
+    numbers: Numbers
+    text: Description
     reads: list[int]
-    kept: list[bool]
-    writes: list[int]
-    grads: list[int]
-    cleared: list[int]
-    results: list[Any]
-    structure: Structure
-    histories: list[str | None]
-    program: Callable[..., Any]
-    report: Report | None = None
-    calls: int = 0
+    scalars: list[int]
+    writes: list[tuple[int, int, int]]
+    values: list[Any]
+    changes: list[Change]
+    kept: list[TensorBase]
+    histories: Histories
+    derived: dict[int, tuple[int, bool]]
+
+    @property
+    def outcomes(self) -> tuple[Any, ...]:
+        """The answers that Python was given, with the notes that they are about."""
+        return tuple([(g.position, g.outcome) for g in self.numbers.guards])
+
+
+class Specialisation:
+    """One compiled program.
+
+    `reads` are the positions (among the signature's tensors) of the program's inputs, before which come `scalars` (the
+    positions, in `numbers`, of numbers that the host computes); `writes` name a tensor given a new value, the output
+    that has it, and how many writes that counts for. `guards` are the answers that Python was given. `report` is the
+    check of its first run, None if unchecked. `call` and `run` are written by `dispatch`.
+    """
+
+    def __init__(self, run: EagerRun, described: Described, number: int, why: list[Difference]) -> None:
+        self.signature = run.signature
+        self.number = number
+        self.why = why
+        self.modes = run.modes
+        self.inference = run.inference
+        self.tape, self.numbers, self.text = described.tape, described.numbers, described.text
+        self.reads, self.scalars, self.writes = described.reads, described.scalars, described.writes
+        self.outcomes = described.outcomes
+        self.guards: list[Guard] = self.numbers.guards
+        self.report: Report | None = None
+        self.ready = False  # whether it may be used: its check has passed, or was not wanted
+        self.calls = 0
+        self.call: Any = None
+        self.family: Any = None
+        self.run: Any = None
+        self.sources: dict[str, str] = {}
+        self.derived = described.derived
+        self.replaced = set(run.recorder.replaced)
+        self.labels = [run.label(i) for i in range(len(self.signature.tensors) + len(self.derived))]
+        self.reading = set(self.reads)
+        top = {id(x) for x in (*run.args, *run.kwargs.values())}
+        self.kept = {i for i, t in enumerate(self.signature.tensors) if id(t) not in top}
+        self.used = self.reading | {i for i, *_ in self.writes}
+        self.anchors = Anchors(len(self.labels))
+        self.anchored_ids: set[int] = set()
+        self.anchored = self._lasting()
+        self._floats = {place: i for i, (place, _) in enumerate(self.signature.found.floats)}
+        self._outputs = {var: k for k, var in reversed(list(enumerate(self.tape.outputs)))}
+        self.wide = any(_is_wide(var) for var in (*self.tape.inputs[: len(self.reads)], *self.tape.outputs))
+        self.histories = described.histories
+        self.donated = self._donated()
+        first = bool(self.scalars)
+        pure = program_of(self.tape, len(self.scalars), self._compiling)
+        donated = [k + first for k, i in enumerate(self.reads) if i in self.donated]
+        self.program: Any = jax.jit(pure, donate_argnums=donated)
+        self.forward: DifferentiableForward | None = None
+        if self.histories.live:
+            needs = [k + first for k, i in enumerate(self.reads) if i in self.histories.needs]
+            self.forward = differentiable_forward(pure, needs, [o for _, o, _ in self.histories.live], self.tape.name)
+
+    def _lasting(self) -> set[int]:
+        """The tensors that may be known by their buffers: leaves, in memory of their own, that are no arguments."""
+        metas, shared = self.signature.metas, {i for group in self.signature.shared for i in group}
+        return {
+            i
+            for i in self.used & self.kept - set(self.derived)
+            if metas[i].kind is None and metas[i].strides is None and i not in shared
+        }
+
+    def _compiling(self) -> None:
+        """JAX is about to compile the program."""
+        compiled(self.tape.name, "; ".join(map(str, self.why)) or "its first call")
+
+    def _donated(self) -> set[int]:
+        """The tensors whose buffers the program may write over: those written to, if nothing can reject a run."""
+        if self.histories.live or any(self.depends_on_program(guard.position) for guard in self.guards):
+            return set()
+        return {i for i, *_ in self.writes} & self.anchored & self.reading
 
     def __str__(self) -> str:
         return f"{self.tape}\n{self.report or 'not checked'}"
 
-    def output_names(self) -> list[str]:
-        """What each output of the program is, for reports."""
-        results = ["result"] if self.tape.results == 1 else [f"result[{i}]" for i in range(self.tape.results)]
-        return [
-            *results,
-            *[self.labels[i] for i in self.writes],
-            *[f"{self.labels[i]}.grad" for i in self.grads],
-        ]
+    def tensor(self, position: int) -> str:
+        """What lines of code call the tensor at a position."""
+        return self.text.tensor(position, self.signature.found)
 
-    def compute(self, tensors: Sequence[TensorBase] | Mapping[int, TensorBase]) -> tuple[Any, ...]:
-        """Run the compiled program on the values of the tensors, by position; nothing is changed."""
-        with jax.enable_x64(True):  # around fetching too, or JAX would cut 64-bit values down
-            values = [value_of(tensors[i], keep=keep) for i, keep in zip(self.reads, self.kept, strict=True)]
-            return self.program(*values)
+    def place_of_float(self, place: Any) -> int:
+        """Which of the followed floats is at a place."""
+        return self._floats[place]
 
-    def finish(self, tensors: Sequence[TensorBase], outputs: Sequence[Any]) -> Any:
-        """Write back what the function changes, and rebuild its result, from the program's outputs."""
-        self.calls += 1
-        n, m = self.tape.results, self.tape.results + len(self.writes)
-        for i, value in zip(self.writes, outputs[n:m], strict=True):
-            store(tensors[i], value)
-        for i, value in zip(self.grads, outputs[m:], strict=True):
-            tensors[i]._grad = from_device(value)
-        for i in self.cleared:
-            tensors[i]._grad = None
-        return self._result(tensors, outputs)
+    def output_of(self, var: Var) -> int:
+        """Which output of the program has the value of `var`."""
+        return self._outputs[var]
 
-    def _result(self, tensors: Sequence[TensorBase], outputs: Sequence[Any]) -> Any:
-        leaves: list[Any] = []
-        for kind, value in self.results:
-            if kind == "output":
-                leaf = from_device(outputs[value])
-                kind = self.histories[value]
-                leaves.append(leaf if kind is None else unsupported_history(leaf, self.tape.name, kind))
-            elif kind == "leaf":
-                leaves.append(from_device(outputs[value]).requires_grad_())
-            elif kind == "input":
-                leaves.append(tensors[value])
-            elif kind == "grad":
-                leaves.append(tensors[value]._grad)
-            else:
-                leaves.append(leaves[value] if kind == "same" else value)
-        return unflatten(self.structure, leaves)
+    def used_numbers(self) -> list[int]:
+        """The positions of the notes that anything depends on."""
+        return self.numbers.needed([*self.scalars, *[guard.position for guard in self.guards], *self.text.numbers])
 
-    def check_against(self, run: EagerRun) -> Report:
-        """Check the program, on the inputs as they were before an eager run, against that run."""
-        tensors = run.signature.tensors
-        values = [run.recorder.tape.values[i] for i in self.reads]
+    def depends_on_program(self, position: int) -> bool:
+        """Whether a number is known only when the program has run."""
+        return bool(self.numbers.items(position))
+
+    def check_against(self, described: Described) -> None:
+        """Check the program, on the inputs as they were before an eager run, against that. Raises CheckError."""
+        values = described.values
+        arrays = [np.array(v) for v in values[: len(self.reads)]]
+        if self.scalars:
+            arrays.insert(0, np.array(values[len(self.reads) :], np.float64).view(np.uint32).reshape(-1, 2))
+        if self.forward is not None:
+            compiled, _ = self.forward.run(arrays)
+        else:
+            with (
+                jax.enable_x64(True) if self.wide else contextlib.nullcontext()
+            ):  # as later calls, or it is traced anew
+                compiled = self.program(*arrays)
+        names = self.text.names
+        self.report = check(self.tape, values, described.text.eager, [np.asarray(x) for x in compiled], names)
+        self.report.raise_if_failed()
+        self.ready = True
+
+
+def _is_wide(var: Var) -> bool:
+    """Whether JAX would cut values of this dtype down if it were not told otherwise."""
+    return var.dtype in _WIDE
+
+
+_WIDE = frozenset(map(np.dtype, ("int64", "uint64", "float64", "complex128")))
+
+
+def program_of(tape: Tape, scalars: int, traced: Callable[[], None]) -> Callable[..., Any]:
+    """The lowered tape; numbers come first, in double precision, as an array of pairs of 32-bit words.
+
+    No output is an input's buffer: a tensor keeps it, and may be written to. `traced` is called whenever JAX traces it.
+    """
+    flat = lower_flat(tape)
+
+    def program(*inputs: Any) -> tuple[Any, ...]:
+        traced()
         with jax.enable_x64(True):
-            compiled = self.program(*[np.array(v) for v in values])
-        results = [leaf for leaf in flatten(run.result)[0] if isinstance(leaf, TensorBase)]
-        written = [tensors[i] for i in self.writes]
-        grads = [tensors[i]._grad for i in self.grads]
-        eager = [t._array for t in (*results, *written, *grads) if t is not None]
-        names = self.output_names()
-        return check(self.tape, values, eager, [np.asarray(x) for x in compiled], names)
+            arrays = inputs
+            if scalars:
+                numbers = lax.bitcast_convert_type(inputs[0], np.float64)
+                arrays = (*inputs[1:], *[numbers[i] for i in range(scalars)])
+            outputs = flat(*arrays)
+            given = {id(x) for x in inputs}
+            return tuple([jnp.copy(out) if id(out) in given else out for out in outputs])
+
+    program.__name__ = program.__qualname__ = flat.__name__
+    return program
 
 
-def specialise(run: EagerRun) -> Specialisation:
-    """The compiled program of a recorded run. Raises UnsupportedError for effects it could not repeat."""
-    recorder, tensors, labels = run.recorder, run.signature.tensors, run.signature.labels
-    refuse_changes(run)
-    tape = recorder.tape
-    fresh = [i for i, t in enumerate(tensors) if t._grad is not run.before[i].grad and t._grad is not None]
-    cleared = [i for i, t in enumerate(tensors) if t._grad is None and run.before[i].grad is not None]
-    leaves, structure = flatten(run.result)
-    refuse_containers(run)
-    results, histories = _classify(recorder, leaves, tensors, fresh)
-    steps, needed = _live(tape)
-    reads = [i for i, var in enumerate(tape.inputs) if var in needed]
-    pruned = replace(tape, inputs=[tape.inputs[i] for i in reads], steps=steps, values=[], structure=structure)
-    arguments = {id(leaf) for leaf in flatten(run.call)[0]}
-    return Specialisation(
-        tape=pruned,
-        labels=labels,
-        reads=reads,
-        kept=[id(tensors[i]) not in arguments for i in reads],
-        writes=tape.writes,
-        grads=fresh,
-        cleared=cleared,
-        results=results,
-        structure=structure,
-        histories=histories,
-        program=jax.jit(lower_flat(pruned)),
+def describe_run(run: EagerRun) -> Described:
+    """A recorded run as a program and its effects. Raises UnsupportedError for effects it could not repeat."""
+    recorder = run.recorder
+    if run.modes != modes():
+        raise recorder.unsupported("a change of grad mode or default dtype that outlasts the function")
+    changes = run.heap.changes()
+    with run.recording():  # what a view shows now may take steps to say
+        describer, writes = _described(run, changes, {})
+        if shared := describer.sharing():
+            describer, writes = _described(run, changes, shared)
+    recorder.refuse_lasting_hooks(describer.tensors)
+    text, numbers = describer.text, recorder.numbers
+    histories = histories_of(run, text)
+    for position in numbers.needed([*[g.position for g in numbers.guards], *text.numbers]):
+        note = numbers.notes[position]
+        if note.operation == "item":
+            text.output(note.operands[0], "a value read in Python", np.asarray(numbers.values[position]))
+    tape, reads, scalars, values = _pruned(run, text.outputs)
+    return Described(
+        tape, numbers, text, reads, scalars, writes, values, changes, describer.tensors, histories, run.derived()
     )
 
 
-def _live(tape: Tape) -> tuple[list[Step], set[Var]]:
-    """The steps that the outputs depend on, and every value those need."""
-    needed = set(tape.outputs)
-    steps = []
+def _described(
+    run: EagerRun, changes: Sequence[Change], shared: Mapping[Any, TensorBase | None]
+) -> tuple[Describer, list[tuple[int, int, int]]]:
+    """The result and all effects; `shared` is what `Describer.sharing` found."""
+    describer = Describer(run, shared)
+    describer.result(run.result)
+    for change in changes:
+        describer.change(change)
+    run.printed.describe(describer)
+    writes = _writes(run, describer.text)
+    _attributes(run, describer, writes)
+    return describer, writes
+
+
+def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int, int]]) -> None:
+    """Effects on what tensors are besides their values."""
+    found, text, recorder = run.signature.found, describer.text, run.recorder
+    outputs = {i: o for i, o, _ in writes}
+    for i, t in enumerate(recorder.captures):
+        if id(t) not in run.before:
+            continue
+        before = run.before[id(t)][1]
+        v, label = text.tensor(i, found), run.label(i)
+        if t._grad is not before.grad:
+            text.effects.append(f"{v}._grad = {describer.value(t._grad, f'{label}.grad')}")
+            text.changed.append(f"{label}.grad")
+        if t._node is not before.node and t._node is not None:
+            if i not in outputs:
+                raise recorder.unsupported(f"what gives {label}, which is not written to itself, a history")
+            text.grown.append((v, t, outputs[i]))
+            text.changed.append(f"the history of {label}")
+        elif t._node is not before.node:
+            text.effects.append(f"{v}._node, {v}._index = None, 0")
+        if t._requires_grad is not before.requires_grad:
+            text.effects.append(f"{v}._requires_grad = {t._requires_grad}")
+            text.changed.append(f"{label}.requires_grad")
+
+
+def _writes(run: EagerRun, text: Description) -> list[tuple[int, int, int]]:
+    """The tensors that were written to, with the outputs that have their new values."""
+    recorder = run.recorder
+    written = dict(recorder.written())
+    memories = {t._storage.memory for i in written if (t := recorder.captures[i])._storage is not None}
+    for i, t in enumerate(run.tensors):
+        version = 0 if t._storage is None else t._storage.version
+        known = t._storage is None or t._storage.memory in memories
+        if not known and version != run.before[id(t)][1].version:
+            raise recorder.unsupported(f"a write to {run.label(i)} that was not recorded (from another thread?)")
+    found = []
+    for i, var in written.items():
+        text.output(var, run.label(i), recorder.captures[i]._array)
+        text.changed.append(run.label(i))
+        found.append((i, len(text.outputs) - 1, _count_of_writes(run, i)))
+    return found
+
+
+def _count_of_writes(run: EagerRun, i: int) -> int:
+    """How many writes to the memory of a captured tensor were counted."""
+    t = run.recorder.captures[i]
+    before = run.before.get(id(t))
+    return 1 if before is None or t._storage is None else t._storage.version - before[1].version
+
+
+def _pruned(run: EagerRun, outputs: list[Var]) -> tuple[Tape, list[int], list[int], list[Any]]:
+    """The tape of what the outputs depend on, with the positions of its tensor inputs and of its numbers."""
+    recorder = run.recorder
+    tape = recorder.tape
+    needed = set(outputs)
+    steps: list[Step] = []
     for step in reversed(tape.steps):
         if any(var in needed for var in step.outputs):
             steps.append(step)
             needed.update(step.vars)
-    return steps[::-1], needed
-
-
-def _classify(
-    recorder: Recorder, leaves: Sequence[Any], tensors: Sequence[TensorBase], fresh: Sequence[int]
-) -> tuple[list[tuple[str, Any]], list[str | None]]:
-    """How each leaf of the result is made again, and the name of each output's node, None without one."""
-    kinds: list[tuple[str, Any]] = []
-    histories: list[str | None] = []
-    grads = {id(tensors[i]._grad): i for i in fresh}
-    seen: dict[int, int] = {}
-    taken = {t._storage.memory for t in tensors if t._storage is not None}
-    taken |= {g._storage.memory for i in fresh if (g := tensors[i]._grad) is not None and g._storage is not None}
-    for leaf in leaves:
-        if not isinstance(leaf, TensorBase):
-            kinds.append(("value", plain_result(recorder, leaf)))
-            continue
-        position = recorder.position(leaf)
-        if position is not None:
-            kinds.append(("input", position))
-        elif id(leaf) in grads:
-            kinds.append(("grad", grads[id(leaf)]))
-        elif id(leaf) in seen:
-            kinds.append(("same", seen[id(leaf)]))
-        else:
-            if leaf._storage is not None and leaf._storage.memory in taken:
-                raise recorder.unsupported("returning a tensor that shares memory with another one: return a clone()")
-            if leaf._storage is not None:
-                taken.add(leaf._storage.memory)
-            if leaf._grad is not None:
-                raise recorder.unsupported("returning a new tensor that has a .grad: return the gradient")
-            kinds.append(("leaf" if leaf._requires_grad and leaf._node is None else "output", len(histories)))
-        seen.setdefault(id(leaf), len(kinds) - 1)
-        histories.append(None if leaf._node is None else leaf._node.name())
-    return kinds, histories
+    reads = [i for i, var in enumerate(tape.inputs) if var in needed]
+    scalars = [(position, var) for position, var in recorder.scalars.items() if var in needed]
+    pruned = replace(
+        tape,
+        inputs=[*[tape.inputs[i] for i in reads], *[var for _, var in scalars]],
+        steps=steps[::-1],
+        outputs=list(outputs),
+        results=len(outputs),
+        values=[],
+    )
+    values = [*[tape.values[i] for i in reads], *[np.float64(recorder.numbers.values[p]) for p, _ in scalars]]
+    return pruned, reads, [position for position, _ in scalars], values

@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 from typing import Any
 
-from . import autograd, func, nn, utils
+from . import autograd, func, linalg, nn, optim, utils
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -23,6 +23,7 @@ from .autograd import (
     set_grad_enabled,
 )
 from .devices import device, get_default_device, set_default_device
+from .dlpack import from_dlpack
 from .dtypes import (
     bfloat16,
     bool_,
@@ -99,6 +100,7 @@ from .functions import (
     atan2,
     atanh,
     baddbmm,
+    bernoulli,
     bitwise_and,
     bitwise_left_shift,
     bitwise_not,
@@ -188,6 +190,7 @@ from .functions import (
     minimum,
     mm,
     mul,
+    multinomial,
     multiply,
     mv,
     nan_to_num,
@@ -196,6 +199,7 @@ from .functions import (
     neg,
     negative,
     nonzero,
+    normal,
     not_equal,
     ones,
     outer,
@@ -326,9 +330,21 @@ from .ops.common import result_type
 from .ops.comparison import allclose, equal, isclose, isfinite, isinf, isnan
 from .ops.creation import as_tensor, clone, empty_like, from_numpy, full_like, ones_like, zeros_like
 from .ops.creation import tensor as _new_tensor
+from .ops.dropping import (
+    alpha_dropout,
+    alpha_dropout_,
+    dropout,
+    dropout_,
+    feature_alpha_dropout,
+    feature_alpha_dropout_,
+    feature_dropout,
+    feature_dropout_,
+)
 from .ops.elementwise import conj, imag, positive, real, relu
 from .ops.indexing import masked_fill
 from .ops.metadata import get_device, is_complex, is_floating_point, is_nonzero, is_signed, is_tensor, numel
+from .ops.norms import norm
+from .ops.sampling import poisson
 from .ops.scattering import index_fill, index_put, masked_scatter, put
 from .ops.shaping import (
     UntypedStorage,
@@ -403,6 +419,7 @@ from .record import record
 from .serialization import load, save
 from .tape import Tape
 from .tensor import Size, Tensor
+from .tree import register_pytree_node
 
 __version__ = "0.1.0"
 
@@ -419,7 +436,7 @@ long = int64
 cfloat = complex64
 cdouble = complex128
 
-_COMPILED = ("jit",)  # what is in tapegrad.compile, and so imports JAX when first asked for
+_COMPILED = ("from_jax", "jit", "to_jax")  # what is in tapegrad.compile, and so imports JAX when first asked for
 
 
 def __getattr__(name: str) -> Any:
@@ -434,48 +451,52 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "CheckError", "DtypeError", "Generator", "GraphFreedError", "InPlaceError", "LoadError", "NotDifferentiableError",
     "RuleError", "ShapeError", "Size", "Tape", "TapegradError", "Tensor", "UnsupportedError", "UntypedStorage",
-    "__version__", "abs", "abs_", "absolute", "acos", "acos_", "acosh", "acosh_", "add", "addbmm", "addcdiv",
-    "addcmul", "addmm", "addmv", "addmv_", "addr", "adjoint", "alias_copy", "all", "allclose", "amax", "amin",
-    "angle", "any", "arange", "arccos", "arccos_", "arccosh", "arccosh_", "arcsin", "arcsin_", "arcsinh", "arcsinh_",
-    "arctan", "arctan2", "arctan_", "arctanh", "arctanh_", "argmax", "argmin", "as_strided", "as_strided_",
-    "as_strided_copy", "as_strided_scatter", "as_tensor", "asin", "asin_", "asinh", "asinh_", "atan", "atan2",
-    "atan_", "atanh", "atanh_", "atleast_1d", "atleast_2d", "atleast_3d", "autograd", "baddbmm", "bfloat16",
-    "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "__version__", "abs", "abs_", "absolute", "acos", "acos_", "acosh", "acosh_", "add", "addbmm", "addcdiv", "addcmul",
+    "addmm", "addmv", "addmv_", "addr", "adjoint", "alias_copy", "all", "allclose", "alpha_dropout", "alpha_dropout_",
+    "amax", "amin", "angle", "any", "arange", "arccos", "arccos_", "arccosh", "arccosh_", "arcsin", "arcsin_",
+    "arcsinh", "arcsinh_", "arctan", "arctan2", "arctan_", "arctanh", "arctanh_", "argmax", "argmin", "as_strided",
+    "as_strided_", "as_strided_copy", "as_strided_scatter", "as_tensor", "asin", "asin_", "asinh", "asinh_", "atan",
+    "atan2", "atan_", "atanh", "atanh_", "atleast_1d", "atleast_2d", "atleast_3d", "autograd", "baddbmm", "bernoulli",
+    "bfloat16", "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
     "block_diag", "bmm", "bool", "bool_", "broadcast_tensors", "broadcast_to", "can_cast", "cat", "cdouble", "ceil",
     "ceil_", "cfloat", "channels_last", "channels_last_3d", "chunk", "clamp", "clamp_", "clamp_max", "clamp_max_",
-    "clamp_min", "clamp_min_", "clip", "clip_", "clone", "column_stack", "complex", "complex64", "complex128",
-    "concat", "concatenate", "conj", "conj_physical", "conj_physical_", "contiguous_format", "copysign", "cos",
-    "cos_", "cosh", "cosh_", "cumprod", "cumsum", "default_generator", "deg2rad", "deg2rad_", "detach_", "device",
-    "diag", "diag_embed", "diagflat", "diagonal", "diagonal_copy", "diagonal_scatter", "div", "divide", "dot",
-    "double", "dsplit", "dstack", "dtype", "e", "empty", "empty_like", "enable_grad", "eq", "equal", "erf", "erf_",
-    "exp", "exp2", "exp2_", "exp_", "expand", "expand_copy", "expm1", "expm1_", "eye", "fill_", "finfo", "fix",
-    "fix_", "flatten", "flip", "fliplr", "flipud", "float", "float16", "float32", "float64", "float_power", "floor",
-    "floor_", "floor_divide", "fmax", "fmin", "fmod", "frac", "frac_", "from_numpy", "full", "full_like", "func",
-    "gather", "ge", "ger", "get_default_device", "get_default_dtype", "get_device", "get_rng_state", "greater",
-    "greater_equal", "gt", "half", "heaviside", "hsplit", "hstack", "hypot", "iinfo", "imag", "index_add",
-    "index_copy", "index_fill", "index_put", "index_put_", "index_reduce", "index_select", "inf", "inference_mode",
-    "initial_seed", "int", "int8", "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled",
-    "is_complex", "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_signed",
-    "is_tensor", "isclose", "isfinite", "isinf", "isnan", "jit", "layout", "ldexp", "ldexp_", "le", "lerp", "less",
-    "less_equal", "linspace", "load", "log", "log1p", "log1p_", "log2", "log2_", "log10", "log10_", "log_",
-    "log_softmax", "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logit",
-    "logit_", "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select", "matmul",
-    "max", "maximum", "mean", "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul",
-    "multiply", "mv", "nan", "nan_to_num", "nan_to_num_", "narrow", "narrow_copy", "ne", "neg", "neg_", "negative",
-    "negative_", "nn", "no_grad", "nonzero", "not_equal", "numel", "ones", "ones_like", "outer", "permute",
-    "permute_copy", "pi", "polar", "positive", "pow", "preserve_format", "prod", "promote_types", "put", "rad2deg",
-    "rad2deg_", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel", "real",
-    "reciprocal", "reciprocal_", "record", "relu", "relu_", "remainder", "repeat_interleave", "reshape", "resize_as_",
-    "result_type", "roll", "rot90", "round", "round_", "row_stack", "rsqrt", "rsqrt_", "save", "scatter",
+    "clamp_min", "clamp_min_", "clip", "clip_", "clone", "column_stack", "complex", "complex64", "complex128", "concat",
+    "concatenate", "conj", "conj_physical", "conj_physical_", "contiguous_format", "copysign", "cos", "cos_", "cosh",
+    "cosh_", "cumprod", "cumsum", "default_generator", "deg2rad", "deg2rad_", "detach_", "device", "diag", "diag_embed",
+    "diagflat", "diagonal", "diagonal_copy", "diagonal_scatter", "div", "divide", "dot", "double", "dropout",
+    "dropout_", "dsplit", "dstack", "dtype", "e", "empty", "empty_like", "enable_grad", "eq", "equal", "erf", "erf_",
+    "exp", "exp2", "exp2_", "exp_", "expand", "expand_copy", "expm1", "expm1_", "eye", "feature_alpha_dropout",
+    "feature_alpha_dropout_", "feature_dropout", "feature_dropout_", "fill_", "finfo", "fix", "fix_", "flatten", "flip",
+    "fliplr", "flipud", "float", "float16", "float32", "float64", "float_power", "floor", "floor_", "floor_divide",
+    "fmax", "fmin", "fmod", "frac", "frac_", "from_dlpack", "from_jax", "from_numpy", "full", "full_like", "func",
+    "gather", "ge",
+    "ger", "get_default_device", "get_default_dtype", "get_device", "get_rng_state", "greater", "greater_equal", "gt",
+    "half", "heaviside", "hsplit", "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill",
+    "index_put", "index_put_", "index_reduce", "index_select", "inf", "inference_mode", "initial_seed", "int", "int8",
+    "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_complex", "is_floating_point",
+    "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_signed", "is_tensor", "isclose", "isfinite",
+    "isinf", "isnan", "jit", "layout", "ldexp", "ldexp_", "le", "lerp", "less", "less_equal", "linalg", "linspace",
+    "load", "log", "log1p", "log1p_", "log2", "log2_", "log10", "log10_", "log_", "log_softmax", "logaddexp",
+    "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logit_", "logsumexp", "long",
+    "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select", "matmul", "max", "maximum", "mean",
+    "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul", "multinomial", "multiply", "mv",
+    "nan", "nan_to_num", "nan_to_num_", "narrow", "narrow_copy", "ne", "neg", "neg_", "negative", "negative_", "nn",
+    "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "optim", "outer",
+    "permute", "permute_copy", "pi", "poisson", "polar", "positive", "pow", "preserve_format", "prod", "promote_types",
+    "put",
+    "rad2deg", "rad2deg_", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
+    "real", "reciprocal", "reciprocal_", "record", "register_pytree_node", "relu", "relu_", "remainder",
+    "repeat_interleave", "reshape",
+    "resize_as_", "result_type", "roll", "rot90", "round", "round_", "row_stack", "rsqrt", "rsqrt_", "save", "scatter",
     "scatter_add", "scatter_reduce", "seed", "select", "select_copy", "select_scatter", "set_default_device",
-    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid",
-    "sigmoid_", "sign", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh", "sinh_", "slice_copy", "slice_scatter",
-    "softmax", "split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "sqrt", "sqrt_", "square",
-    "square_", "squeeze", "squeeze_copy", "stack", "std", "strided", "sub", "subtract", "sum", "swapaxes", "swapdims",
-    "t", "t_copy", "take", "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tile",
-    "transpose", "transpose_copy", "tril", "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "trunc_",
-    "uint8", "unbind", "unbind_copy", "unflatten", "unfold_copy", "unsafe_chunk", "unsafe_split",
-    "unsafe_split_with_sizes", "unsqueeze", "unsqueeze_copy", "utils", "var", "view_as_complex",
-    "view_as_complex_copy", "view_as_real", "view_as_real_copy", "view_copy", "vmap", "vsplit", "vstack", "where",
-    "xlogy", "xlogy_", "zero_", "zeros", "zeros_like",
+    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sigmoid_",
+    "sign", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh", "sinh_", "slice_copy", "slice_scatter", "softmax",
+    "split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "sqrt", "sqrt_", "square", "square_", "squeeze",
+    "squeeze_copy", "stack", "std", "strided", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "t_copy", "take",
+    "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tile", "to_jax", "transpose",
+    "transpose_copy",
+    "tril", "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "trunc_", "uint8", "unbind", "unbind_copy",
+    "unflatten", "unfold_copy", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze",
+    "unsqueeze_copy", "utils", "var", "view_as_complex", "view_as_complex_copy", "view_as_real", "view_as_real_copy",
+    "view_copy", "vmap", "vsplit", "vstack", "where", "xlogy", "xlogy_", "zero_", "zeros", "zeros_like",
 ]  # fmt: skip

@@ -22,7 +22,10 @@ def pull(node: Node, g: Any, bare: bool) -> list[Any]:
     """The cotangents of the edges of `node`, arrays if `bare`, else tensors."""
     if bare and node.dtype.isbuiltin == 2:  # bfloat16, beside which Python scalars are not weak: the rules want tensors
         return [None if c is None else c._array for c in node.pull(wrap(np.asarray(g)), create_graph=True)]
-    return node.pull(g, not bare)
+    cotangents = node.pull(g, not bare)
+    if not bare and (recorder := state.now.recorder) is not None:
+        recorder.pulled(node, g, cotangents)
+    return cotangents
 
 
 def unbroadcast(node: Node, cotangent: Any, target: Node) -> Any:

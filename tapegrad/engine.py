@@ -16,7 +16,7 @@ from .tape.hooks import hooked_leaves
 if TYPE_CHECKING:
     from .tensor import Tensor
 
-__all__ = ["is_followed", "reachable", "run"]
+__all__ = ["gather", "is_followed", "reachable", "run", "visited"]
 
 Edge = tuple[Any, int]
 
@@ -29,18 +29,20 @@ def run(
     create_graph: bool,
     targets: Sequence[Edge] | None = None,
     capture: bool = True,
+    inline: bool = False,
 ) -> list[Any]:
     """Walk from `roots` (edges with their cotangents) and return the gradients found.
 
     Without `targets` the gradients are accumulated into the leaves' `.grad`, and [] is returned. With `targets`
     (edges), only nodes on a path to a target run, and their cotangents are returned in order, None where no path leads
     there; nothing is accumulated unless `capture` is off: then the targets that are leaves accumulate. Cotangents are
-    bare arrays unless `create_graph`, or a watcher follows what is computed: then a recorder records it, too.
+    bare arrays unless `create_graph`, or a watcher follows what is computed: then a recorder records it, too. So it
+    does with `inline`.
     """
     now = state.now
     bare, followed, kind = not create_graph, False, _Walk
     if now.watchers:
-        followed = is_followed()
+        followed = inline or is_followed()
         bare = bare and not followed
         kind = _Walk if active_anomaly() is None else _AnomalyWalk
     walk = kind(roots, retain_graph, create_graph, bare)
@@ -234,10 +236,10 @@ class _Walk:
         bare = self.bare
         if node.extras is not None:
             cotangents = hooked.pulled(node, g, bare)
-        elif bare and node.dtype.isbuiltin == 2:
+        elif not bare or node.dtype.isbuiltin == 2:
             cotangents = pull(node, g, bare)
         else:
-            cotangents = node.pull(g, not bare)
+            cotangents = node.pull(g, False)
         ends, indices = self.ends, node.indices
         for k, target in enumerate(node.edges):
             cotangent = cotangents[k]
@@ -255,6 +257,72 @@ class _Walk:
             self.send(target, 0 if indices is None else indices[k], cotangent)
         if not self.retain_graph:
             node.release()
+
+
+class _Gathering(_Walk):
+    """A walk that gives leaves nothing, but notes what arrives for which, in order."""
+
+    __slots__ = ("arrivals",)
+
+    arrivals: list[tuple[Node, Any]]
+
+    def finish(self) -> None:
+        """What is left, in the order in which it would be handed over."""
+        while self.pending:
+            self.finish_leaf(*self.pending.popitem())
+
+    def finish_leaf(self, node: Node, g: Any) -> None:
+        """Note it."""
+        self.arrivals.append((node, g))
+
+    def hand_over(self, node: Node, g: Any) -> None:
+        """Give the leaf of `node` its gradient after all, or note it if it is wanted."""
+        super().finish_leaf(node, g)
+
+
+def gather(
+    roots: Sequence[Edge],
+    cotangents: Sequence[Tensor],
+    *,
+    retain_graph: bool,
+    create_graph: bool,
+    targets: Sequence[Edge] | None,
+    capture: bool,
+) -> _Gathering:
+    """The same walk as `run` does, unseen by a recorder, up to where leaves get what arrived for them.
+
+    Then `arrivals` lists the accumulators with that, in the order in which `run` hands it over, and `found` what
+    arrived at targets that are no leaves; tensors with `create_graph`, else arrays. `hand_over` does the rest.
+    """
+    now = state.now
+    walk = _Gathering(roots, retain_graph, create_graph, not create_graph)
+    walk.arrivals = []
+    if targets is not None:
+        walk.aim(targets, capture)
+    if hooked_leaves:
+        walk.waiting = _uses(walk)
+    before = now.recorder, now.watchers, now.grad_enabled, now.walk
+    state.recorder = None
+    now.grad_enabled, now.walk = create_graph, walk
+    try:
+        if walk.bare:
+            now.run_quietly(walk.run, [c._array for c in cotangents])
+        else:
+            walk.run(cotangents)
+    finally:
+        now.recorder, now.watchers, now.grad_enabled, now.walk = before
+    walk.bare = False
+    return walk
+
+
+def visited(roots: Sequence[Edge], targets: Sequence[Edge] | None) -> list[Node]:
+    """The nodes that a walk from `roots`, to `targets` if given, comes to."""
+    nodes = reachable([node for node, _ in roots])
+    if targets is None:
+        return nodes
+    ends = {node for node, _ in targets}
+    needed = _needed(nodes, ends)
+    return [node for node in nodes if node in needed or node in ends]
 
 
 class _AnomalyWalk(_Walk):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import random
 from .ops import comparison as c
-from .ops import complex_numbers, creation, fused, indexing, linalg, scattering, shaping, triangular
+from .ops import complex_numbers, creation, fused, indexing, linalg, sampling, scattering, shaping, triangular
 from .ops import elementwise as e
 from .ops import reductions as r
 from .ops import scatter_reduce as scatter_reduction
@@ -37,24 +37,23 @@ from .ops.out import (
 __all__ = [
     "abs", "absolute", "acos", "acosh", "add", "addbmm", "addcdiv", "addcmul", "addmm", "addmv", "addr", "alias_copy",
     "all", "amax", "amin", "angle", "any", "arange", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2",
-    "arctanh", "argmax", "argmin", "as_strided_copy", "asin", "asinh", "atan", "atan2", "atanh", "baddbmm",
+    "arctanh", "argmax", "argmin", "as_strided_copy", "asin", "asinh", "atan", "atan2", "atanh", "baddbmm", "bernoulli",
     "bitwise_and", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor", "bmm",
     "cat", "ceil", "clamp", "clamp_max", "clamp_min", "clip", "column_stack", "complex", "concat", "concatenate",
     "conj_physical", "copysign", "cos", "cosh", "cumprod", "cumsum", "deg2rad", "diag", "diagonal_copy", "div",
-    "divide", "dot", "dstack", "empty", "eq", "erf", "exp", "exp2", "expand_copy", "expm1", "eye", "fix",
-    "float_power", "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "full", "gather", "ge", "ger", "greater",
-    "greater_equal", "gt", "heaviside", "hstack", "hypot", "index_add", "index_copy", "index_reduce", "index_select",
-    "ldexp", "le", "lerp", "less", "less_equal", "linspace", "log", "log1p", "log2", "log10", "log_softmax",
-    "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logsumexp", "lt",
-    "masked_select", "matmul", "max", "maximum", "mean", "min", "minimum", "mm", "mul", "multiply", "mv",
-    "nan_to_num", "narrow_copy", "ne", "neg", "negative", "nonzero", "not_equal", "ones", "outer", "permute_copy",
-    "polar", "pow", "prod", "rad2deg", "rand", "randint", "randn", "randperm", "reciprocal", "remainder", "round",
-    "row_stack", "rsqrt", "scatter", "scatter_add", "scatter_reduce", "select_copy", "sgn", "sigmoid", "sign",
-    "signbit", "sin", "sinc", "sinh", "slice_copy", "slice_scatter", "softmax", "split_copy", "split_with_sizes_copy",
-    "sqrt", "square", "squeeze_copy", "stack", "std", "sub", "subtract", "sum", "t_copy", "take", "take_along_dim",
-    "tan", "tanh", "transpose_copy", "tril", "triu", "true_divide", "trunc", "unbind_copy", "unfold_copy",
-    "unsqueeze_copy", "var", "view_as_complex_copy", "view_as_real_copy", "view_copy", "vstack", "where", "xlogy",
-    "zeros",
+    "divide", "dot", "dstack", "empty", "eq", "erf", "exp", "exp2", "expand_copy", "expm1", "eye", "fix", "float_power",
+    "floor", "floor_divide", "fmax", "fmin", "fmod", "frac", "full", "gather", "ge", "ger", "greater", "greater_equal",
+    "gt", "heaviside", "hstack", "hypot", "index_add", "index_copy", "index_reduce", "index_select", "ldexp", "le",
+    "lerp", "less", "less_equal", "linspace", "log", "log1p", "log2", "log10", "log_softmax", "logaddexp", "logaddexp2",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logsumexp", "lt", "masked_select", "matmul",
+    "max", "maximum", "mean", "min", "minimum", "mm", "mul", "multinomial", "multiply", "mv", "nan_to_num",
+    "narrow_copy", "ne", "neg", "negative", "nonzero", "normal", "not_equal", "ones", "outer", "permute_copy", "polar",
+    "pow", "prod", "rad2deg", "rand", "randint", "randn", "randperm", "reciprocal", "remainder", "round", "row_stack",
+    "rsqrt", "scatter", "scatter_add", "scatter_reduce", "select_copy", "sgn", "sigmoid", "sign", "signbit", "sin",
+    "sinc", "sinh", "slice_copy", "slice_scatter", "softmax", "split_copy", "split_with_sizes_copy", "sqrt", "square",
+    "squeeze_copy", "stack", "std", "sub", "subtract", "sum", "t_copy", "take", "take_along_dim", "tan", "tanh",
+    "transpose_copy", "tril", "triu", "true_divide", "trunc", "unbind_copy", "unfold_copy", "unsqueeze_copy", "var",
+    "view_as_complex_copy", "view_as_real_copy", "view_copy", "vstack", "where", "xlogy", "zeros",
 ]  # fmt: skip
 
 # Element-wise: arithmetic
@@ -253,3 +252,6 @@ rand = with_out(random.rand, in_dtype=True)
 randn = with_out(random.randn, in_dtype=True)
 randint = with_out(random.randint, in_dtype=True)
 randperm = with_out(random.randperm, in_dtype=True)
+normal = with_out(sampling.normal, sampling.of_normal)
+bernoulli = with_out(sampling.bernoulli, sampling.of_bernoulli)
+multinomial = with_out(sampling.multinomial, exact)

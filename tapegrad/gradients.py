@@ -169,8 +169,6 @@ class TensorGradients(TensorBase):
             raise NotDifferentiableError("can't retain_grad on Tensor that has requires_grad=False")
         node = history(self)
         if node is not None:
-            if state.recorder is not None:
-                raise state.recorder.unsupported("retain_grad()")
             extras_of(node).retained[self._index] = weakref.ref(self)
 
     @property
@@ -213,7 +211,7 @@ class TensorGradients(TensorBase):
         if (self._view is not None and self._view.base is not None) or stands_for_more(self):
             raise TapegradError("Can't detach views in-place. Use detach() instead.")
         if state.recorder is not None:
-            raise state.recorder.unsupported("detach_()")
+            state.recorder.detached(self)
         self._node, self._index, self._requires_grad = None, 0, False
         if state.now.watchers:
             state.now.tell("alias", self, self)
@@ -236,7 +234,7 @@ class TensorGradients(TensorBase):
         if self._storage is not None and self._storage.memory is memory and _same_place(value._array, self._array):
             return  # `x.data *= 2` ends so: the memory is written, and stays
         if state.recorder is not None:
-            raise state.recorder.unsupported("assignment to .data")
+            state.recorder.before_data(self, value)
         if (value._array.shape, value._array.dtype) != (self._array.shape, self._array.dtype):
             self._accumulator = None
         self._array, self._device = value._array, None

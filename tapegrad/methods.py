@@ -15,6 +15,8 @@ from .ops import (
     indexing,
     linalg,
     new,
+    norms,
+    sampling,
     scatter_reduce,
     scattering,
     special,
@@ -140,6 +142,8 @@ class TensorMethods(TensorOperators, InPlaceMethods):
     fmod = special.fmod
     frac = special.frac
     heaviside = special.heaviside
+    bernoulli = sampling.bernoulli
+    multinomial = sampling.multinomial
     hypot = special.hypot
     ldexp = special.ldexp
     logaddexp = special.logaddexp
@@ -176,6 +180,7 @@ class TensorMethods(TensorOperators, InPlaceMethods):
     softmax = r.softmax
     log_softmax = r.log_softmax
     logsumexp = r.logsumexp
+    norm = norms.norm
 
     # Shape
 

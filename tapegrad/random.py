@@ -1,198 +1,70 @@
-"""Random tensors and the generators they are drawn from, whose state is no part of a tape."""
+"""Random tensors: uniform, normal, whole numbers, permutations. See `generator` for where they come from."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import dtypes
-from .devices import CPU, check_device, device
+from .devices import check_device
+from .drawing import Made, check_bounds, draw, drawn, normals, uniforms, whole_numbers
 from .errors import TapegradError
 from .formats import check_format, lay_out, preserve_format
-from .ops.creation import new_leaf, shape_of
-from .ops.support import require_dtype, spelled
-from .tape import TensorBase, state
+from .generator import (
+    Generator,
+    default_generator,
+    fork_rng,
+    generator_at,
+    get_rng_state,
+    initial_seed,
+    manual_seed,
+    seed,
+    set_rng_state,
+)
+from .ops.creation import new_leaf, require_differentiable, shape_of
+from .ops.support import overflow, require_dtype, spelled
+from .primitives.indexing import argsort
+from .primitives.structure import cast
+from .tape import TensorBase
 
 if TYPE_CHECKING:
     from .tensor import Tensor
 
 __all__ = [
-    "Generator", "default_generator", "draws", "generator_at", "get_rng_state", "initial_seed", "manual_seed", "rand",
-    "rand_like",
-    "randint", "randint_like", "randn", "randn_like", "randperm", "seed", "set_rng_state",
+    "Generator", "default_generator", "drawn", "fork_rng", "generator_at", "get_rng_state", "initial_seed",
+    "manual_seed", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "seed",
+    "set_rng_state",
 ]  # fmt: skip
-
-_lock = threading.Lock()
-if hasattr(os, "register_at_fork"):  # a child must not wait for a lock that a thread of its parent held
-    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
-
-_FIRST_SEED = 67280421310721  # PyTorch's
-
-
-class Generator:
-    """A source of random numbers, as `torch.Generator`: pass it to what draws as `generator`.
-
-    The numbers are not PyTorch's: they come from NumPy's Philox. The same seed gives the same numbers.
-    """
-
-    __slots__ = ("_numpy", "_seed")
-
-    def __init__(self, device: Any = "cpu") -> None:
-        check_device(device)
-        self.manual_seed(_FIRST_SEED)
-
-    @property
-    def device(self) -> device:
-        """Where it draws: the CPU."""
-        return CPU
-
-    def manual_seed(self, seed: int) -> Self:
-        """Begin anew from `seed`. Returns the generator. Raises ValueError for one that does not fit into 64 bits."""
-        number = int(seed)
-        if not -(2**63) <= number < 2**64:
-            raise ValueError("Overflow when unpacking long long")
-        with _lock:
-            self._seed = number % 2**64
-            self._numpy = np.random.Generator(np.random.Philox(self._seed))
-        return self
-
-    def seed(self) -> int:
-        """Begin anew from a seed that nobody can foresee, which is returned."""
-        return self.manual_seed(secrets.randbits(64)).initial_seed()
-
-    def initial_seed(self) -> int:
-        """The seed it began from."""
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """All that the next draws depend on, as a tensor of bytes."""
-        with _lock:
-            now: Any = self._numpy.bit_generator.state
-            numbers = [self._seed, now["buffer_pos"], now["has_uint32"], now["uinteger"]]
-            parts = [np.array(numbers, np.uint64), now["state"]["counter"], now["state"]["key"], now["buffer"]]
-        return new_leaf(np.concatenate(parts).astype("<u8").view(np.uint8))
-
-    def set_state(self, new_state: Tensor) -> Self:
-        """Go on from what `get_state` gave. Returns the generator. Raises TypeError, RuntimeError for anything else."""
-        if not isinstance(new_state, TensorBase) or new_state._array.dtype != np.uint8:
-            raise TypeError("RNG state must be a torch.ByteTensor")
-        if new_state._array.shape != (14 * 8,):
-            raise TapegradError("RNG state is wrong size")
-        numbers = np.ascontiguousarray(new_state._array).view("<u8").astype(np.uint64)
-        seed, position, has_half, half = (int(n) for n in numbers[:4])
-        if position > 4 or has_half > 1 or half >= 2**32:
-            raise TapegradError("RNG state is not one that get_state() gave")
-        philox = np.random.Philox(seed)
-        philox.state = {
-            "bit_generator": "Philox",
-            "state": {"counter": numbers[4:8], "key": numbers[8:10]},
-            "buffer": numbers[10:],
-            "buffer_pos": position,
-            "has_uint32": has_half,
-            "uinteger": half,
-        }
-        with _lock:
-            self._seed, self._numpy = seed, np.random.Generator(philox)
-        return self
-
-
-default_generator = Generator()
-default_generator.seed()
-
-
-def _refuse_recording(what: str) -> None:
-    if state.recorder is not None:
-        raise state.recorder.unsupported(what)
-
-
-def manual_seed(seed: int) -> Generator:
-    """Seed the default generator, which is returned: the draws that follow are the same after the same seed."""
-    _refuse_recording("manual_seed(): seed outside")
-    return default_generator.manual_seed(seed)
-
-
-def seed() -> int:
-    """Seed the default generator with a number that nobody can foresee, which is returned."""
-    _refuse_recording("seed(): seed outside")
-    return default_generator.seed()
-
-
-def initial_seed() -> int:
-    """The seed that the default generator began from."""
-    return default_generator.initial_seed()
-
-
-def get_rng_state() -> Tensor:
-    """The state of the default generator."""
-    _refuse_recording("get_rng_state(): read it outside")
-    return default_generator.get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Let the default generator go on from what `get_rng_state` gave."""
-    _refuse_recording("set_rng_state(): set it outside")
-    default_generator.set_state(new_state)
 
 
 def _drawn(
-    what: str,
-    size: tuple[Any, ...],
-    d: Any,
-    device: Any,
-    requires_grad: bool,
-    generator: Any,
-    draw: Any,
-    default: Any = None,
+    what: str, size: tuple[Any, ...], d: dtypes.dtype, generator: Any, made: Any, device: Any, requires_grad: bool
 ) -> Tensor:
     check_device(device)
     shape = shape_of(what, size)
-    found = (default or dtypes.get_default_dtype()) if d is None else dtypes.to_dtype(d)
-    return drawn(lambda size: new_leaf(draws(what, generator, draw, size).astype(found.numpy), requires_grad), shape)
+    if requires_grad and d.category < dtypes.FLOATING:
+        require_differentiable(new_leaf(np.empty(0, d.numpy)))
+    return draw(what, generator, shape, made(d), requires_grad)
 
 
-def drawn(make: Callable[[tuple[int, ...]], Any], shape: tuple[int, ...]) -> Any:
-    """The random tensor `make(shape)`, or what those who watch take in its place: one of each example of a batch."""
-    for watcher in reversed(state.now.watchers):
-        out = watcher.draw(make, shape)
-        if out is not None:
-            state.now.tell_inside(watcher, "constant", out)
-            return out
-    return make(shape)
+# What users call
 
 
-def draws(what: str, generator: Any, draw: Any, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
-    """`draw(NumPy's generator, shape)`, by the given generator or the default one, while no other thread draws."""
-    if generator is not None and not isinstance(generator, Generator):
-        raise TypeError(f"{what}(): argument 'generator' must be torch.Generator, not {type(generator).__name__}")
-    _refuse_recording(f"{what}() draws random numbers: draw outside, pass the tensor in")
-    source = default_generator if generator is None else generator
-    with _lock:
-        return np.asarray(draw(source._numpy, shape))
-
-
-def _floating(what: str, d: Any) -> None:
-    if d is not None:
-        require_dtype(what, dtypes.to_dtype(d), dtypes.FLOATING)
+def _floating(what: str, d: Any) -> dtypes.dtype:
+    found = dtypes.get_default_dtype() if d is None else dtypes.to_dtype(d)
+    require_dtype(what, found, dtypes.FLOATING)
+    return found
 
 
 @spelled
 def rand(
     *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
-    """Uniform draws from [0, 1)."""
-    _floating("rand", dtype)
-    return _drawn("rand", size, dtype, device, requires_grad, generator, _uniform)
-
-
-def _uniform(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    # 24 bits, so that rounding to float32 cannot give 1
-    return generator.integers(0, 1 << 24, shape) / (1 << 24)
+    """Uniform draws from [0, 1) (for a complex dtype, of both parts)."""
+    d = _floating("check_uniform_bounds", dtype)
+    return _drawn("rand", size, d, generator, uniforms, device, requires_grad)
 
 
 @spelled
@@ -200,17 +72,15 @@ def randn(
     *size: Any, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Tensor:
     """Draws from the standard normal distribution (for a complex dtype, of total variance one)."""
-    _floating("randn", dtype)
-    is_complex = dtype is not None and dtypes.to_dtype(dtype).is_complex
-    return _drawn("randn", size, dtype, device, requires_grad, generator, _complex_normal if is_complex else _normal)
+    d = _floating("normal_kernel_cpu", dtype)
+    return _drawn("randn", size, d, generator, _unit_normals, device, requires_grad)
 
 
-def _normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    return generator.standard_normal(shape)
-
-
-def _complex_normal(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    return (generator.standard_normal(shape) + 1j * generator.standard_normal(shape)) / np.sqrt(2)
+def _unit_normals(d: dtypes.dtype) -> Made:
+    made = normals(d)
+    if not d.is_complex:
+        return made
+    return Made(made.words, lambda bits: made.values(bits) * 0.5**0.5, paired=True)
 
 
 def randint(
@@ -226,23 +96,50 @@ def randint(
     """Uniform integers from [low, high), or [0, low) as `randint(high, size)`. int64 unless `dtype` is given."""
     if size is None:
         low, high, size = 0, low, high
-    if low >= high:
-        raise TapegradError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+    low, high = _bound("randint", "low", low), _bound("randint", "high", high)
+    d = dtypes.int64 if dtype is None else dtypes.to_dtype(dtype)
+    check_bounds(low, high, d)
     if not isinstance(size, Sequence):
         raise TypeError(f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}")
-    draw = lambda g, shape: g.integers(low, high, shape)  # noqa: E731
-    return _drawn("randint", (size,), dtype, device, requires_grad, generator, draw, dtypes.int64)
+    return _drawn("randint", (size,), d, generator, lambda d: whole_numbers(low, high, d), device, requires_grad)
 
 
-def randperm(n: int, *, generator: Any = None, dtype: Any = None, device: Any = None) -> Tensor:
-    """The integers from 0 to n - 1 in random order."""
-    return _drawn("randperm", (n,), dtype, device, False, generator, _permutations, dtypes.int64)
+def _bound(what: str, name: str, bound: Any) -> int:
+    if not hasattr(bound, "__index__"):
+        raise TypeError(f"{what}(): argument '{name}' must be int, not {type(bound).__name__}")
+    number = int(bound)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError("Overflow when unpacking long long")
+    return number
 
 
-def _permutations(generator: np.random.Generator, shape: tuple[int, ...]) -> Any:
-    """A permutation along the last axis, for each position along the others another one."""
-    order = np.broadcast_to(np.arange(shape[-1]), shape)
-    return generator.permuted(order, axis=-1) if len(shape) > 1 else generator.permutation(shape[-1])
+def randperm(
+    n: int, *, generator: Any = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
+    """The integers from 0 to n - 1 in random order: that of n numbers of 64 bits (equal ones stay in order)."""
+    length = _bound("randperm", "n", n)
+    d = dtypes.int64 if dtype is None else dtypes.to_dtype(dtype)
+    require_dtype("randperm", d, dtypes.INTEGRAL, dtypes.FLOATING)
+    shape_of("randperm", (length,))
+    _check_length(length, d)
+
+    def made(d: dtypes.dtype) -> Made:
+        return Made(2, lambda bits: cast(argsort(bits, axis=bits.ndim - 1), dtype=d.numpy))
+
+    return _drawn("randperm", (length,), d, generator, made, device, requires_grad)
+
+
+_LONGEST = {"float16": (2**11 + 1, "2049"), "float32": (2**24 + 1, "2^24+1"), "float64": (2**53 + 1, "2^53+1")}
+
+
+def _check_length(n: int, d: dtypes.dtype) -> None:
+    """Raise, in PyTorch's words, unless `d` can hold the integers below `n`."""
+    if d.name in _LONGEST:
+        longest, text = _LONGEST[d.name]
+        if n > longest:
+            raise TapegradError(f"n cannot be greater than {text} for {d.scalar_type} type.")
+    elif d.category == dtypes.INTEGRAL and n > np.iinfo(d.numpy).max + 1:
+        raise overflow(d)
 
 
 def _like(name: str, draw: Any, x: Tensor, *args: Any, memory_format: Any, dtype: Any, **options: Any) -> Tensor:
@@ -297,17 +194,3 @@ def randint_like(
     bounds = (0, low) if high is None else (low, high)
     options = {"generator": generator, "device": device, "requires_grad": requires_grad}
     return _like("randint_like", randint, input, *bounds, dtype=dtype, memory_format=memory_format, **options)
-
-
-@contextlib.contextmanager
-def generator_at(saved: Tensor | None) -> Iterator[None]:
-    """The default generator in the state `saved` (unless None) inside the block, and where it was afterwards."""
-    if saved is None:
-        yield
-        return
-    before = get_rng_state()
-    set_rng_state(saved)
-    try:
-        yield
-    finally:
-        set_rng_state(before)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from .environment import Reachable, reach, text
+from .environment import reach, reachable
 from .errors import UnsupportedError
 from .tape import Recorder, Tape, TensorBase, state
 from .tree import flatten
@@ -44,10 +44,10 @@ def _argument_names(fn: Callable[..., Any], args: tuple[Any, ...]) -> dict[int, 
 
 def _capture_names(fn: Callable[..., Any]) -> dict[int, str]:
     """What to call the tensors that the function can reach: where they are found."""
-    found = Reachable()
+    found = reachable()
     with suppress(UnsupportedError):  # something that jit would refuse; names are only for reading
         reach(fn, found)
-    return {id(t): text(path) for t, path in zip(found.tensors, found.paths, strict=True)}
+    return {id(found.objects[number]): found.text(number) for number in found.tensors}
 
 
 @contextmanager

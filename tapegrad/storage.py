@@ -33,10 +33,10 @@ class Storage:
         self.exported = False
         self.origin = origin
 
-    def count_write(self) -> None:
-        """Count a write, unless writes to this memory are not counted."""
+    def count_write(self, count: int = 1) -> None:
+        """Count a write, or several, unless writes to this memory are not counted."""
         if self.version != UNCOUNTED:
-            self.version += 1
+            self.version += count
 
     @property
     def memory(self) -> Storage:

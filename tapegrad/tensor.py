@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import copying, dtypes
+from . import copying, dlpack, dtypes
 from .attributes import TensorAttributes
 from .dtypes import dtype
 from .errors import NotDifferentiableError, TapegradError
@@ -19,6 +19,7 @@ from .printing import format_tensor
 from .tape import (
     history,
     set_tensor_type,
+    state,
     storage_of,
     writable,
 )
@@ -170,6 +171,9 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
         reads_value("item()", self)
         if self._array.size != 1:
             raise TapegradError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        recorder = state.now.recorder
+        if recorder is not None and recorder.strict:
+            return recorder.item(self)
         value = self._array.reshape(()).item()
         return value.item() if isinstance(value, np.generic) else value
 
@@ -186,6 +190,11 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
             raise NotDifferentiableError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )
+        recorder = state.now.recorder
+        if recorder is not None and recorder.strict:  # Python may look, but not write behind the recorder's back
+            array = self._array.view()
+            array.flags.writeable = False
+            return array
         storage_of(self).memory.exported = True
         return writable(self)
 
@@ -194,6 +203,22 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
         if dtype is not None and array.dtype != dtype:
             return array.astype(dtype)
         return array.copy() if copy else array
+
+    def __jax_array__(self) -> Any:
+        """For `jnp.asarray` and JAX functions: a copy of the values. Raises RuntimeError if it requires grad."""
+        import importlib
+
+        return importlib.import_module(".compile.pytrees", __package__).as_jax_array(self)
+
+    def __dlpack__(
+        self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None
+    ) -> Any:
+        """A DLPack capsule of the memory. Raises BufferError if it requires grad: detach first."""
+        return dlpack.capsule(self, stream, max_version, dl_device, copy)
+
+    def __dlpack_device__(self) -> tuple[Any, int]:
+        """The kind and number of the device: the CPU."""
+        return dlpack.CPU
 
     def __bool__(self) -> Any:
         reads_value("bool()", self)

@@ -11,7 +11,22 @@ from __future__ import annotations
 
 from ...primitives import structure as structure_primitives
 from ...tape import Primitive
-from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure, views
+from . import (
+    analytic,
+    arithmetic,
+    comparison,
+    convolution,
+    indexing,
+    linalg,
+    losses,
+    normalization,
+    pooling,
+    random,
+    reductions,
+    shaping,
+    structure,
+    views,
+)
 from .common import Rule
 
 __all__ = ["INTERPRETED", "RULES", "Rule"]
@@ -20,9 +35,13 @@ RULES: dict[Primitive, Rule] = {
     **arithmetic.RULES,
     **analytic.RULES,
     **comparison.RULES,
+    **convolution.RULES,
     **indexing.RULES,
     **linalg.RULES,
     **losses.RULES,
+    **normalization.RULES,
+    **pooling.RULES,
+    **random.RULES,
     **reductions.RULES,
     **shaping.RULES,
     **structure.RULES,
@@ -30,5 +49,5 @@ RULES: dict[Primitive, Rule] = {
 }
 """The rule of every primitive that has one."""
 
-INTERPRETED: frozenset[Primitive] = frozenset({structure_primitives.backward})
+INTERPRETED: frozenset[Primitive] = frozenset({structure_primitives.backward, structure_primitives.jax_call})
 """The primitives that the interpreter lowers itself: a gradient is no function of its operands alone."""

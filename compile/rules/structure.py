@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import jax
@@ -9,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from ...errors import UnsupportedError
 from ...primitives import structure as p
 from .common import Rules, is_complex
 
@@ -35,6 +37,25 @@ def _rebind_jvp(primals: Pair, tangents: Pair) -> Pair:
     return _rebind(*primals), tangents[0]
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _opaque(a: Array, source: Array, what: str) -> Array:
+    return a
+
+
+def _opaque_forward(a: Array, source: Array, what: str) -> tuple[Array, None]:
+    return a, None
+
+
+def _opaque_backward(what: str, _: None, g: Array) -> Pair:
+    raise UnsupportedError(
+        f"the derivative of a recorded program, from outside, through what {what} runs: hooks, or a custom Function's "
+        "backward, are not part of the program. Call backward() or autograd.grad in the recorded function"
+    )
+
+
+_opaque.defvjp(_opaque_forward, _opaque_backward)
+
+
 def _constant(*, value: Any) -> Array:
     """A copy: JAX on the CPU may otherwise look at the memory of `value` itself."""
     return jnp.array(value)
@@ -48,6 +69,8 @@ RULES: Rules = {
     p.cast: _cast,
     p.stop_gradient: lax.stop_gradient,
     p.rebind: _rebind,
+    p.opaque: lambda a, source, *, what: _opaque(a, source, what),
+    p.barrier: lax.optimization_barrier,
     p.constant: _constant,
     p.full: _full,
 }

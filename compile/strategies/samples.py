@@ -7,12 +7,16 @@ from hypothesis.strategies import SearchStrategy
 from ...tape import Primitive
 from .calls import Call, Sample
 from .elementwise import ELEMENTWISE
+from .layers import LAYERS
+from .random import RANDOM
 from .structural import STRUCTURAL
 from .views import VIEWS
 
 __all__ = ["SAMPLES", "calls"]
 
-SAMPLES: dict[Primitive, Sample] = {sample.prim: sample for sample in (*ELEMENTWISE, *STRUCTURAL, *VIEWS)}
+SAMPLES: dict[Primitive, Sample] = {
+    sample.prim: sample for sample in (*ELEMENTWISE, *STRUCTURAL, *LAYERS, *RANDOM, *VIEWS)
+}
 
 
 def calls(prim: Primitive, *, double: bool = False) -> SearchStrategy[Call]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -250,6 +251,22 @@ def _gradient_of_tanh(x: Any, g: Any) -> Any:
     return found
 
 
+def _jax_square(x: Any, g: Any) -> Any:
+    """What makes a `jax_call` step: a JAX function, of which one result is used."""
+    from ...tape.apply import is_tensor
+
+    return _square_times()(x, g)[0] if is_tensor(x) or is_tensor(g) else x * x * g
+
+
+@functools.cache
+def _square_times() -> Any:
+    import jax.numpy as jnp
+
+    from ..foreign import from_jax
+
+    return from_jax(lambda x, g: (x * x * g, jnp.argmax(jnp.abs(jnp.append(x, 0)))))
+
+
 def _pairs(dtypes: Sequence[DType], domain: Domain = ANY) -> list[Layout]:
     shapes: tuple[Shape, ...] = ((3,), (), (2, 3), (0, 2))
     return [Layout((Arg(s, dtype, domain), Arg(s, dtype, domain))) for s, dtype in itertools.product(shapes, dtypes)]
@@ -295,7 +312,10 @@ STRUCTURAL: tuple[Sample, ...] = (
     Sample(structure.cast, lambda: list(_cast_layouts())),
     Sample(structure.stop_gradient, lambda: [Layout(pair.operands[:1]) for pair in _pairs(ALL)], numeric=False),
     Sample(structure.rebind, lambda: _pairs(ALL), numeric=False),
+    Sample(structure.opaque, lambda: [Layout(p.operands, {"what": "f"}) for p in _pairs(ALL)], numeric=False),
+    Sample(structure.barrier, lambda: [Layout(pair.operands[:1]) for pair in _pairs(ALL)]),
     Sample(structure.constant, lambda: [Layout((), {"value": np.asarray(value)}) for value in _VALUES]),
     Sample(structure.full, lambda: list(_fills())),
     Sample(structure.backward, lambda: _pairs(INEXACT, CURVED), run=_gradient_of_tanh),
+    Sample(structure.jax_call, lambda: _pairs(INEXACT), run=_jax_square),
 )

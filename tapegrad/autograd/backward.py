@@ -12,9 +12,10 @@ from .. import engine
 from ..dtypes import from_numpy_dtype
 from ..errors import NotDifferentiableError, ShapeError
 from ..ops.common import cast_to, dtype_of
-from ..ops.creation import ones_like, zeros_like
-from ..tape import Node, Recorder, TensorBase, edge_of, state, wrap
+from ..ops.creation import new_leaf, ones_like, zeros_like
+from ..tape import Node, TensorBase, edge_of, state, wrap
 from .graph import GradientEdge
+from .recorded import record_backward, record_grad
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -56,37 +57,16 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     wanted = None if inputs is None else _listed(inputs)
     targets = None if wanted is None else _targets("backward", wanted)
-    if watched and state.now.recorder is not None:
-        _record_backward(roots, edges, seeds, wanted, retain, create_graph)
+    recorder = state.now.recorder if watched and not engine.is_followed() else None
+    if recorder is not None:
+        record_backward(
+            recorder, roots, edges, seeds, wanted, targets, retain=retain, create_graph=create_graph
+        )  # fmt: skip
         return
     for x in wanted or ():
         if isinstance(x, TensorBase):
             x.retain_grad()  # type: ignore[attr-defined]
     engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets, capture=False)
-
-
-def _record_backward(
-    roots: list[Any], edges: list[Edge], seeds: list[Tensor], wanted: list[Any] | None, retain: bool, create_graph: bool
-) -> None:
-    """The same where a recorder is active, which sees the gradients first and then each addition to a `.grad`."""
-    recorder = state.recorder
-    assert recorder is not None
-    leaves = _leaves(edges) if wanted is None else wanted
-    if any(not isinstance(x, TensorBase) or x._node is not None for x in leaves):
-        raise recorder.unsupported("backward(inputs=...) of what is no leaf: use autograd.grad")
-    _refuse_hooks(recorder, edges)
-    recorder.before_backward(roots, leaves)
-    targets = [edge_of(leaf) for leaf in leaves]
-    found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
-    for leaf, g in zip(leaves, _recorded(recorder, roots, seeds, leaves, found), strict=True):
-        if g is not None:
-            _accumulate(leaf, g, create_graph)
-
-
-def _refuse_hooks(recorder: Recorder, edges: Sequence[Edge]) -> None:
-    """Raise UnsupportedError if a walk from `edges` would run hooks."""
-    if any(node.extras is not None for node in engine.reachable([node for node, _ in edges])):
-        raise recorder.unsupported("backward through hooks (register_hook, retain_grad ...)")
 
 
 def _targets(op: str, wanted: Sequence[Any]) -> list[Edge]:
@@ -106,27 +86,6 @@ def _targets(op: str, wanted: Sequence[Any]) -> list[Edge]:
             )
         targets.append(edge)
     return targets
-
-
-def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
-    """Add a gradient to a leaf, as recorded operations."""
-    held = leaf._grad
-    if held is None:
-        leaf._grad = g
-    elif create_graph:
-        leaf._grad = held + g
-    else:
-        enabled, state.grad_enabled = state.grad_enabled, False
-        try:
-            held += g
-        finally:
-            state.grad_enabled = enabled
-
-
-def _leaves(edges: Sequence[tuple[Any, int]]) -> list[TensorBase]:
-    """The leaves that can be reached from the edges, in the order they were first used."""
-    nodes = engine.reachable([node for node, _ in edges])
-    return [leaf for node in nodes if node.leaf is not None and (leaf := node.leaf()) is not None]
 
 
 def grad(
@@ -156,19 +115,15 @@ def grad(
     roots, wanted = _listed(outputs), _listed(inputs)
     targets = _targets("grad", wanted)
     edges, seeds = _seeds(roots, _listed(grad_outputs, len(roots)))
+    retain = create_graph if retain_graph is None else retain_graph
     recorder = state.recorder
-    if recorder is not None and engine.is_followed():
-        recorder = None  # it sees the walk itself
-    if recorder is not None:
-        _refuse_hooks(recorder, edges)
-        recorder.before_backward(roots, wanted)
-    found = engine.run(
-        edges,
-        seeds,
-        retain_graph=create_graph if retain_graph is None else retain_graph,
-        create_graph=create_graph,
-        targets=targets,
-    )
+    if recorder is None or engine.is_followed():  # then it sees the walk itself
+        found = engine.run(edges, seeds, retain_graph=retain, create_graph=create_graph, targets=targets)
+        found = _tensors(found)
+    else:
+        found = record_grad(
+            recorder, roots, edges, seeds, wanted, targets, retain=retain, create_graph=create_graph
+        )  # fmt: skip
     if materialize_grads:
         found = [zeros_like(x) if g is None else g for g, x in zip(found, wanted, strict=True)]
     elif not allow_unused and any(g is None for g in found):
@@ -177,35 +132,16 @@ def grad(
             f"The differentiated Tensor at index {unused} appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         )
-    return tuple(_recorded(recorder, roots, seeds, wanted, found))
+    return tuple(found)
 
 
-def _recorded(
-    recorder: Recorder | None,
-    roots: Sequence[TensorBase],
-    seeds: Sequence[TensorBase],
-    wanted: Sequence[TensorBase],
-    found: Sequence[Any],
-) -> list[Any]:
-    """The gradients as tensors of their own memory; told to the recorder as one step."""
-    grads: list[Any] = [
-        None if g is None else g if isinstance(g, TensorBase) else wrap(np.array(g))
-        for g in found
-    ]  # fmt: skip
-    if recorder is not None:
-        reached = [i for i, g in enumerate(grads) if g is not None]
-        distinct = {id(grads[i]): i for i in reached}
-        for i in reached:  # two inputs may be given the very same tensor
-            if distinct[id(grads[i])] != i:
-                same, grads[i] = grads[i], wrap(grads[i]._array.copy())
-                grads[i]._requires_grad, grads[i]._node, grads[i]._index = same._requires_grad, same._node, same._index
-        if reached:
-            recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
+def _tensors(found: Sequence[Any]) -> list[Any]:
+    """Gradients as tensors of their own memory, which watchers are told of."""
+    grads = [g if g is None or isinstance(g, TensorBase) else wrap(np.array(g)) for g in found]
     for watcher in state.now.watchers:
-        if watcher is not recorder:
-            for g, array in zip(grads, found, strict=True):
-                if g is not array:
-                    watcher.constant(g)
+        for g, array in zip(grads, found, strict=True):
+            if g is not None and g is not array:
+                watcher.constant(g)
     return grads
 
 
@@ -245,7 +181,7 @@ def _seed_of_edge(node: Node, seed: Any, position: int) -> Tensor:
     if seed is None or node.outputs > 1:
         if node.shape or node.outputs > 1:
             raise ShapeError("grad can be implicitly created only for scalar outputs")
-        return wrap(_one(node.dtype))
+        return new_leaf(np.ones(node.shape, node.dtype))
     return _checked(wrap(np.broadcast_to(np.zeros((), node.dtype), node.shape)), seed, position)
 
 

@@ -8,7 +8,20 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import InPlaceError, NotDifferentiableError
-from ..tape import Creation, TensorBase, View, alias, base_of, chain_of, history, is_inference, state, storage_of, wrap
+from ..tape import (
+    Creation,
+    Recorder,
+    TensorBase,
+    View,
+    alias,
+    base_of,
+    chain_of,
+    history,
+    is_inference,
+    state,
+    storage_of,
+    wrap,
+)
 from ..tape.inplace import rebase
 from ..tape.node import RefusingNode
 from .function_context import FunctionCtx
@@ -74,8 +87,6 @@ class Function:
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run `forward` and record it as one node. Keyword arguments go where `forward` has them."""
         now = state.now
-        if now.recorder is not None:
-            raise now.recorder.unsupported(f"the custom autograd.Function {cls.__name__}")
         takes_ctx = cls.setup_context is Function.setup_context
         if kwargs or not takes_ctx:  # `setup_context` sees the defaults, too
             bound = _signature(cls).bind(*[None] * takes_ctx, *args, **kwargs)
@@ -118,7 +129,16 @@ def run(
     outputs = _finished(ctx, (result,) if single else result, args)
     if now.watchers and ctx.edges:
         now.tell("made", ctx)
+        if now.recorder is not None:
+            _record_outputs(now.recorder, ctx, outputs)
     return ctx, outputs[0] if single else outputs
+
+
+def _record_outputs(recorder: Recorder, ctx: FunctionCtx, outputs: tuple[Any, ...]) -> None:
+    """Tell the recorder which outputs have the `Function` as their history."""
+    for out in {id(out): out for out in outputs if isinstance(out, TensorBase)}.values():
+        if history(out) is not None and (out._node is ctx or id(out) in ctx.dirty):
+            recorder.function_output(out, dirty=id(out) in ctx.dirty)
 
 
 def _signature(function: type[Function]) -> inspect.Signature:

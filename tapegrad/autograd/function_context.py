@@ -9,6 +9,7 @@ import numpy as np
 from ..dtypes import from_numpy_dtype
 from ..errors import NotDifferentiableError
 from ..ops.common import cast_to
+from ..ops.creation import new_leaf
 from ..primitives.shaping import broadcast_adjoint
 from ..tape import Node, TensorBase, edge_of, state, storage_of, wrap
 from ..tape.node import next_sequence, with_history
@@ -168,7 +169,9 @@ class FunctionCtx(Node):
                 found.append(None)
                 continue
             index, shape, dtype = output
-            value = np.zeros(shape, dtype) if slots[index] is None and self._materialize else slots[index]
+            value = slots[index]
+            if value is None and self._materialize:
+                value = new_leaf(np.zeros(shape, dtype))
             found.append(value if value is None or isinstance(value, TensorBase) else wrap(np.asarray(value)))
         return found
 

@@ -162,8 +162,6 @@ _inference = _Inference()
 def _switch_inference(on: bool) -> None:
     now = state.now
     if on:
-        if now.recorder is not None:
-            raise now.recorder.unsupported("inference_mode()")
         now.watch(_inference)
     else:
         now.unwatch(_inference)

@@ -76,11 +76,14 @@ class _SavedHooks(Watcher):
         """It is done."""
         self._about_to_change = None
 
-    def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:  # noqa: ARG002
+    def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:
         """Put away what the new node saved."""
         node = out._node
         if node is None or not node.saved:
             return
+        if (recorder := state.now.recorder) is not None:
+            recorder.step(prim, operands, params, out)  # before what the hook does with the result
+            recorder.user_code = "a hook of saved tensors"
         saved = list(node.saved)
         for slot in node.plan.tensor_slots:
             kind, position = node.plan.sources[slot]
@@ -132,8 +135,6 @@ def _enter_saved_hooks(watcher: _SavedHooks) -> None:
     now = state.now
     if now.hooks_disabled:
         raise HookError(now.hooks_disabled)
-    if now.recorder is not None:
-        raise now.recorder.unsupported("hooks of saved tensors")
     state.expect_user_code()
     now.watch(watcher)
 

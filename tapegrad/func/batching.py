@@ -12,7 +12,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..ops.creation import new_leaf
-from ..primitives import arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure, views
+from ..primitives import (
+    arithmetic,
+    comparison,
+    convolution,
+    indexing,
+    linalg,
+    losses,
+    normalization,
+    pooling,
+    random,
+    reductions,
+    shaping,
+    structure,
+    views,
+)
 from ..primitives.precision import is_half
 from ..tape import Primitive, TensorBase, apply
 
@@ -193,6 +207,45 @@ def _matmul(call: Batched) -> Tensor:
     return shaping.permute(wide, axes=(1, 0, 2))
 
 
+# Convolutions: the examples become more of a batch where they share a kernel, else more groups
+
+
+def _convolution(call: Batched) -> Tensor:
+    """`conv` and `conv_transpose`."""
+    if not call.size:
+        return example_by_example(call)
+    if not call.mapped[1]:
+        x = call.operands[0]
+        size, n, *rest = x._array.shape
+        out = apply(call.prim, (shaping.reshape(x, shape=(size * n, *rest)), call.operands[1]), call.params)
+        return shaping.reshape(out, shape=(size, n, *out._array.shape[1:]))
+    w = call.operands[1]
+    kernels = shaping.reshape(w, shape=(w._array.shape[0] * w._array.shape[1], *w._array.shape[2:]))
+    return _apart(_in_groups(call, _beside(call.batch(0)), kernels), call.size)
+
+
+def _conv_weight(call: Batched) -> Tensor:
+    if not call.size:
+        return example_by_example(call)
+    out = _in_groups(call, _beside(call.batch(0)), _beside(call.batch(1)))
+    return shaping.reshape(out, shape=(call.size, *call.like.shape))
+
+
+def _in_groups(call: Batched, *operands: Tensor) -> Tensor:
+    return apply(call.prim, operands, {**call.params, "groups": call.params["groups"] * call.size})
+
+
+def _beside(x: Any) -> Tensor:
+    """The channels of all examples beside each other."""
+    size, n, channels, *rest = x._array.shape
+    return shaping.reshape(_moved(x, 0, 1, 1), shape=(n, size * channels, *rest))
+
+
+def _apart(x: Any, size: int) -> Tensor:
+    n, channels, *rest = x._array.shape
+    return _moved(shaping.reshape(x, shape=(n, size, channels // size, *rest)), 1, 1, 0)
+
+
 # Positions along one axis: those of each example are moved into a part of their own of one long axis
 
 
@@ -282,11 +335,20 @@ RULES: dict[Primitive, Rule] = {
     structure.cast: _same,
     structure.stop_gradient: _same,
     structure.rebind: _same,
+    structure.opaque: _same,
+    structure.barrier: _same,
     arithmetic.real: _same,
     arithmetic.imag: _same,
     views.view_as_real: _same,
     views.view_as_complex: _same,
     views.bitcast: _same,
+    # along the last axes
+    pooling.max_pool: _same,
+    pooling.max_pool_index: _same,
+    pooling.max_pool_place: _same,
+    pooling.max_pool_pick: _same,
+    pooling.avg_pool: _same,
+    pooling.avg_pool_adjoint: _same,
     # along one axis or over several
     reductions.argmax: _along,
     reductions.argmin: _along,
@@ -303,6 +365,7 @@ RULES: dict[Primitive, Rule] = {
     reductions.var: _over,
     reductions.std: _over,
     reductions.logsumexp: _over,
+    normalization.standardize: _over,
     shaping.flip: _over,
     # shapes and views
     shaping.reshape: _into_shape,
@@ -319,6 +382,13 @@ RULES: dict[Primitive, Rule] = {
     views.unfold: _along,
     # products, indexing, losses
     linalg.matmul: _matmul,
+    # random numbers (of several generators)
+    random.random_bits: example_by_example,
+    random.random_advance: example_by_example,
+    random.search_sorted: _same,
+    convolution.conv: _convolution,
+    convolution.conv_transpose: _convolution,
+    convolution.conv_weight: _conv_weight,
     indexing.take: _take,
     indexing.take_add: _take_add,
     indexing.put: _put,

@@ -13,7 +13,7 @@ from ..errors import ShapeError, TransformError
 from ..ops.common import dtype_of
 from ..ops.creation import clone, zeros_like
 from ..random import generator_at, get_rng_state
-from ..tape import TensorBase, renamed, state
+from ..tape import TensorBase, renamed
 from ..tree import Structure, flatten, unflatten
 from .arguments import Argnums, chosen, replaced, require_tensors, split_aux
 from .transform import Transform, mapped_tree
@@ -133,7 +133,7 @@ def linearize(func: Func, *primals: Any) -> tuple[Any, Func]:
         if isinstance(x, TensorBase) and x._array.dtype.kind in "biu":
             raise ValueError(f"Expected primal to be floating point or complex, but got: {dtype_of(x)}")
     kept = [clone(x) if isinstance(x, TensorBase) else x for x in leaves]  # type: ignore[arg-type]
-    generator = None if state.recorder is not None else get_rng_state()  # while recording nothing is drawn
+    generator = get_rng_state()
 
     def push(*tangents: Any) -> Any:
         given, got = flatten(tangents)

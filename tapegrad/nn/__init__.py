@@ -1,5 +1,5 @@
 """Neural networks: functions so far."""
 
-from . import functional
+from . import functional, utils
 
-__all__ = ["functional"]
+__all__ = ["functional", "utils"]

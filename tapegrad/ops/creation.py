@@ -13,9 +13,11 @@ from ..devices import check_device
 from ..dtypes import dtype
 from ..errors import TapegradError
 from ..formats import check_format, contiguous_format, lay_out, preserve_format
+from ..primitives.arithmetic import mul as mul_p
 from ..primitives.structure import cast
 from ..primitives.structure import full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
+from ..tape.number import Number
 from .support import made_like, reads_value, sizes, spelled
 
 if TYPE_CHECKING:
@@ -151,6 +153,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Device = None, requires_grad
     TypeError for what is no number, RuntimeError for `requires_grad` on an integer or bool dtype.
     """
     check_device(device)
+    if type(data) is Number:
+        return full((), data, dtype=_or_default(dtype), requires_grad=requires_grad)
     return new_leaf(_from_data(data, None if dtype is None else dtypes.to_dtype(dtype)), requires_grad)
 
 
@@ -196,7 +200,10 @@ def _filled(shape: tuple[int, ...], value: complex, d: dtype, device: Device, re
         raise TapegradError(_NO_GRADIENT)
     if d.category == dtypes.INTEGRAL and isinstance(value, int):
         check_range(value, d)
-    t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})
+    if type(value) is Number and d.is_floating_point:  # an operand, which a recording follows: unlike a parameter
+        t = apply(mul_p, (apply(full_p, (), {"shape": shape, "value": 1, "dtype": d.numpy}), value))
+    else:
+        t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})
     if requires_grad:
         t._set_flag(True)
     return t

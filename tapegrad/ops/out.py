@@ -99,7 +99,7 @@ def _into(out: Any, target: _Target, function: Any, args: tuple[Any, ...], kwarg
 
 def _makes(function: Any) -> bool:
     """Whether it makes tensors of numbers: such functions resize without a word."""
-    return function.__module__.endswith((".creation", ".random")) and function.__name__ != "arange"
+    return function.__module__.endswith((".creation", ".random", ".sampling")) and function.__name__ != "arange"
 
 
 def _check_outs(op: str, outs: Any) -> None:

@@ -12,6 +12,7 @@ from ..errors import TapegradError
 from ..primitives import arithmetic
 from ..primitives import indexing as p
 from ..tape import TensorBase, apply, check_writable, renamed, write
+from ..tape.number import Number
 from .common import broadcast_shapes, cast_to, dtype_of, unmoved
 from .creation import check_range, clone, tensor
 from .shaping import expand
@@ -85,7 +86,8 @@ def fill_(x: Tensor, value: Any) -> Tensor:
 
 
 def _fill(x: Tensor, name: str, value: Any) -> Tensor:
-    literal = assigned(x, value)._array.astype(x._array.dtype).item()
+    followed = type(value) is Number and x._array.dtype.kind == "f"
+    literal = value if followed else assigned(x, value)._array.astype(x._array.dtype).item()
     return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
 
 

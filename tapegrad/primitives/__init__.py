@@ -1,8 +1,23 @@
 """Primitives: NumPy forward and VJP rule, by family."""
 
-from . import analytic, arithmetic, comparison, indexing, linalg, losses, reductions, shaping, structure, views
+from . import (
+    analytic,
+    arithmetic,
+    comparison,
+    convolution,
+    indexing,
+    linalg,
+    losses,
+    normalization,
+    pooling,
+    random,
+    reductions,
+    shaping,
+    structure,
+    views,
+)
 
 __all__ = [
-    "analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure",
-    "views",
+    "analytic", "arithmetic", "comparison", "convolution", "indexing", "linalg", "losses", "normalization", "pooling",
+    "random", "reductions", "shaping", "structure", "views",
 ]  # fmt: skip

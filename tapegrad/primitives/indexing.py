@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,20 @@ __all__ = ["argsort", "gather", "put", "scatter_add", "take", "take_add"]
 def _take_add(g: Any, index: Any, *, axis: int, size: int) -> Any:
     lead, tail = g.shape[:axis], g.shape[axis + index.ndim :]
     out = np.zeros((*lead, size, *tail), g.dtype)
-    np.add.at(out, (slice(None),) * axis + (index,), g)
+    if index.size > 1 and math.prod(tail) > 1:
+        _add_rows(out, g.reshape(*lead, index.size, *tail), index.reshape(-1), axis)
+    else:
+        np.add.at(out, (slice(None),) * axis + (index,), g)
     return out
+
+
+def _add_rows(out: Any, rows: Any, index: Any, axis: int) -> None:
+    """Put the sums of those rows that go to the same place there. `np.add.at` would add number by number."""
+    order = np.argsort(index, kind="stable")
+    ordered = index[order]
+    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+    sums = np.add.reduceat(np.take(rows, order, axis), starts, axis, rows.dtype)
+    out[(slice(None),) * axis + (ordered[starts],)] = sums
 
 
 def _scatter_add(g: Any, index: Any, *, axis: int, size: int) -> Any:

@@ -8,11 +8,15 @@ import numpy as np
 
 from ..tape import Primitive
 
-__all__ = ["backward", "cast", "constant", "full", "rebind", "stop_gradient"]
+__all__ = ["backward", "barrier", "cast", "constant", "full", "jax_call", "opaque", "rebind", "stop_gradient"]
 
 
 def _backward(*operands: Any, roots: int) -> Any:
     raise TypeError("backward is a step of a tape; it is run by the engine or lowered, never called")
+
+
+def _jax_call(*operands: Any, function: Any) -> Any:
+    raise TypeError("jax_call is a step of a tape; it is called by `from_jax`'s operations or lowered, never directly")
 
 
 def _cast(a: Any, *, dtype: np.dtype[Any]) -> Any:
@@ -37,6 +41,15 @@ rebind = Primitive("rebind", lambda old, new: new, old=lambda g: g, new=None)
 
 backward = Primitive("backward", _backward)
 """`backward(*roots, *cotangents, *leaves, roots=n)`: the gradients of the leaves. Only ever a step of a tape."""
+
+jax_call = Primitive("jax_call", _jax_call, variadic=_jax_call)
+"""A JAX function, `function`, of any operands: the leaves of its result, as many as it has. Only a step of a tape."""
+
+opaque = Primitive("opaque", lambda a, source, *, what: a, a=None, source=None)
+"""The value of `a`; its derivative with respect to `source` is code of the user's (`what`), so asking for it raises."""
+
+barrier = Primitive("barrier", lambda a: a, node_name="AliasBackward0", a=lambda g: g)
+"""The value of `a`, as if nobody knew that it is: what is computed of it is computed, though it was before."""
 
 constant = Primitive("constant", lambda *, value: value)
 """An array that was known when the tape was recorded."""

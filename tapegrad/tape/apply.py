@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ShapeError
 from ..storage import Storage
 from .node import make_node
+from .number import plain
 from .primitive import Primitive, native
 from .state import state
 from .variable import Creation, TensorBase, View, chain_of, history, is_inference, storage_of, wrap
@@ -112,7 +113,10 @@ def _explained(prim: Primitive, arrays: list[Any], error: ValueError) -> Excepti
 
 
 def _exact_literals(arrays: list[Any]) -> list[Any]:
-    """Python scalars as arrays beside dtypes that are not NumPy's own (bfloat16), where they would not be weak."""
+    """Literals as NumPy takes them: numbers as they are now; as arrays beside dtypes that are not NumPy's own
+    (bfloat16), where they would not be weak.
+    """
+    arrays = [plain(a) for a in arrays]
     for array in arrays:
         if type(array) is _ndarray and not native(array.dtype):
             return [a if type(a) is _ndarray or type(a) is bool else np.asarray(a, array.dtype) for a in arrays]
@@ -143,7 +147,7 @@ def _link_view(out: TensorBase, source: TensorBase, prim: Primitive, params: dic
     """Make `out` an alias of `source` if NumPy gave a view of the same memory."""
     if not _same_owner(out._array, source._array):
         return
-    if source._storage is None and source._device is not None:
+    if source._device is not None:
         storage_of(source)  # moves the source to host memory of its own, which the view must look at
         out._array = prim.forward(source._array, **params)
     out._storage = storage_of(source)

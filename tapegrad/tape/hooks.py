@@ -64,12 +64,12 @@ class RemovableHandle:
 
 def register(hooks: Sequence[tuple[HookTable, Hook]]) -> RemovableHandle:
     """Add each hook to the table beside it; one handle for all."""
-    if state.recorder is not None:
-        raise state.recorder.unsupported("registering a hook")
     state.expect_user_code()
     handle = RemovableHandle([table for table, _ in hooks])
     for table, hook in hooks:
         table[handle.id] = hook
+        if state.recorder is not None:
+            state.recorder.hooked(handle.id, table)
     return handle
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
 import numpy as np
@@ -154,6 +154,15 @@ class Node:
             else:
                 values[slot] = value._array if isinstance(value, TensorBase) else value
         return values
+
+    def kept(self) -> Iterator[tuple[Any, Storage | None, int]]:
+        """The tensors it saved (or their arrays), with their memory, if they have one, and its version then."""
+        for slot in self.plan.tensor_slots if self.saved is not None else ():
+            value = self.saved[slot]  # type: ignore[index]
+            if type(value) is tuple:
+                yield value
+            elif isinstance(value, TensorBase):
+                yield value, value._storage, 0
 
     def modified(self, value: Any, storage: Storage, expected: int) -> InPlaceError:
         """The error for a saved tensor (or its array: then an output of this node) that was written to since."""

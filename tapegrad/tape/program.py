@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .primitive import Primitive
 from .source import Source
 
-__all__ = ["Step", "Tape", "Var"]
+__all__ = ["Pull", "Step", "Tape", "Var"]
 
 
 class Var:
@@ -37,18 +37,35 @@ class Var:
 
 @dataclass(eq=False, slots=True)
 class Step:
-    """`outputs = prim(*inputs, **params)`; inputs are Vars or Python scalars."""
+    """`outputs = prim(*inputs, **params)`; inputs are Vars or Python scalars.
+
+    `scope` numbers the checkpoints that the step is in, the outermost first: what they compute is computed again in
+    backward rather than kept.
+    """
 
     prim: Primitive
     inputs: tuple[Any, ...]
     params: dict[str, Any]
     outputs: tuple[Var, ...]
     source: Source | None = None
+    scope: tuple[int, ...] = ()
 
     @property
     def vars(self) -> Iterator[Var]:
         """The inputs that are Vars."""
         return (v for v in self.inputs if isinstance(v, Var))
+
+
+class Pull(NamedTuple):
+    """A rule that ran in a backward whose own steps are on the tape: `g` pulled through `step` gave `results`.
+
+    These are the cotangents of the operands at `positions`, None where there was none.
+    """
+
+    step: Step
+    g: Var
+    positions: tuple[int, ...]
+    results: tuple[Var | None, ...]
 
 
 @dataclass(eq=False, repr=False)
@@ -58,7 +75,8 @@ class Tape:
     `inputs` are the function's tensor arguments, in order, then its captures (tensors it read but was not passed).
     `outputs` are its results, in order (`results` of them), then its effects: the new value of each input it wrote to
     (`writes` gives the input's position), and the new gradient of each input it gave one (`grads`, likewise).
-    `structure` rebuilds the function's own result from a list of leaves.
+    `structure` rebuilds the function's own result from a list of leaves. `pulls` are the rules that ran where a
+    backward is on the tape step by step. `opaque` says of each output whose derivative is not on the tape why.
     """
 
     name: str
@@ -70,6 +88,8 @@ class Tape:
     writes: list[int] = field(default_factory=list)
     grads: list[int] = field(default_factory=list)
     structure: Any = field(default=None, repr=False)
+    pulls: list[Pull] = field(default_factory=list)
+    opaque: dict[Var, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         from .printing import format_tape

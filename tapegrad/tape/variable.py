@@ -144,6 +144,20 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
         t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]
 
 
+def fresh_on_device(value: Any) -> Tensor:
+    """A new leaf tensor whose value is on the device, fetched when first read on the host."""
+    t = _new(_on_device_class(_tensor_type))
+    t._device = value
+    t._requires_grad = False
+    t._node = None
+    t._index = 0
+    t._storage = None
+    t._view = None
+    t._grad = None
+    t._accumulator = None
+    return t
+
+
 class _OnDevice:
     """Mixin of a tensor whose value is on the device only."""
 

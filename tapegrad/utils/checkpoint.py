@@ -84,6 +84,10 @@ def checkpoint(
         return CheckpointFunction.apply(function, preserve, *args)
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ('default', 'none'), got {determinism_check}")
+    recorder = state.recorder
+    if recorder is not None and state.grad_enabled and preserve and context_fn is noop_context_fn:
+        with recorder.checkpointed():  # computing again is the business of who runs the tape
+            return function(*args, **kwargs)
     if _debug is not None:
         debug = _debug
     return _checkpointed(function, args, kwargs, context_fn, _Options(preserve, determinism_check, debug, early_stop))
@@ -188,6 +192,10 @@ class CheckpointFunction(Function):
         for i, t in zip(ctx.at, ctx.saved_tensors, strict=True):
             inputs[i] = t
         detached = detach_variable(tuple(inputs))
+        if state.recorder is not None:
+            for x in detached:
+                if isinstance(x, TensorBase):
+                    state.recorder.computed_again_from(x)
         with random.generator_at(ctx.generator), enable_grad():
             outputs = ctx.run_function(*detached)
         outputs = (outputs,) if isinstance(outputs, TensorBase) else outputs

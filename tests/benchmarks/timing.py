@@ -1,33 +1,61 @@
 """Paired timing: the contenders take turns within one process, so that a ratio holds when the machine's speed drifts."""
 
+from __future__ import annotations
+
 import gc
 import time
 from collections.abc import Callable
 
+__all__ = ["paired", "seconds_of", "taking_turns"]
 
-def paired(contenders: dict[str, Callable[[], object]], rounds: int = 40, seconds: float = 0.02) -> dict[str, float]:
-    """The best time per call of each contender, in seconds, over `rounds` turns of about `seconds` each."""
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def paired(
+    contenders: dict[str, Callable[[], object]], rounds: int = 40, seconds: float = 0.02, at_most: float = 8.0
+) -> dict[str, float]:
+    """The best time per call of each contender, in seconds, over `rounds` turns of about `seconds` each.
+
+    Of fewer turns, three at least, where these take longer than `at_most` seconds together.
+    """
     loops = {}
     for name, run in contenders.items():
+        end = time.perf_counter() + 0.5
         for _ in range(20):
             run()
-        start = time.perf_counter()
-        run()
-        loops[name] = max(1, int(seconds / max(time.perf_counter() - start, 1e-7)))
+            if time.perf_counter() > end:
+                break
+        loops[name] = max(1, int(seconds / max(seconds_of(run), 1e-7)))
+
+    def turn(run: Callable[[], object], calls: int) -> Callable[[], float]:
+        def block() -> None:
+            for _ in range(calls):
+                run()
+
+        return lambda: seconds_of(block) / calls
+
+    blocks = {name: turn(run, loops[name]) for name, run in contenders.items()}
+    return taking_turns(blocks, rounds, at_most, at_least=3)
+
+
+def taking_turns(
+    contenders: dict[str, Callable[[], float]], rounds: int, at_most: float, at_least: int = 1
+) -> dict[str, float]:
+    """The least of the figures that each contender returns over `rounds` turns, or over those that begin in time.
+
+    `at_least` so many are made, however long they take.
+    """
     best = dict.fromkeys(contenders, float("inf"))
     gc.collect()
-    for _ in range(rounds):
-        for name, run in contenders.items():
-            start = time.perf_counter()
-            for _ in range(loops[name]):
-                run()
-            best[name] = min(best[name], (time.perf_counter() - start) / loops[name])
+    end = time.perf_counter() + at_most
+    for number in range(rounds):
+        if number >= at_least and time.perf_counter() > end:
+            break
+        for name, figure in contenders.items():
+            best[name] = min(best[name], figure())
     return best
-
-
-def table(title: str, best: dict[str, float], target: str = "") -> str:
-    """The times, and the first contender's as a ratio to each of the others."""
-    (first, time_of_first), *others = best.items()
-    lines = [f"{title}{f'  (target: {target})' if target else ''}", f"    {first:<22}{time_of_first * 1e6:10.1f} us"]
-    lines += [f"    {name:<22}{t * 1e6:10.1f} us    {first} / {name} = {time_of_first / t:.2f}" for name, t in others]
-    return "\n".join(lines)

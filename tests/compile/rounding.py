@@ -42,7 +42,9 @@ EXACT = frozenset(
         "threshold_backward", "conj", "real", "imag", "floor_divide", "eq", "ne", "lt", "le", "gt", "ge", "bitwise_and",
         "bitwise_or", "bitwise_xor", "bitwise_not", "isnan", "isinf", "isfinite", "take", "put", "gather", "reduce_max",
         "reduce_min", "argmax", "argmin", "any", "all", "reshape", "permute", "broadcast_to", "flip", "slice",
-        "unslice", "slice_scatter", "concatenate", "stop_gradient", "rebind", "constant", "full",
+        "unslice", "slice_scatter", "concatenate", "stop_gradient", "rebind", "opaque", "barrier", "constant", "full",
+        "max_pool", "max_pool_index", "max_pool_pick", "random_bits", "random_advance", "random_uniform", "random_integers",
+        "search_sorted",
     ]
 )  # fmt: skip
 """Primitives that only choose, move or compare: their results are not rounded, and equal numbers must stay equal."""

@@ -21,8 +21,8 @@ from tapegrad.compile.rules import INTERPRETED, RULES
 from tapegrad.tape import PRIMITIVES, Primitive
 
 FAMILIES = (
-    "analytic", "arithmetic", "comparison", "indexing", "linalg", "losses", "reductions", "shaping", "structure",
-    "views",
+    "analytic", "arithmetic", "comparison", "convolution", "indexing", "linalg", "losses", "normalization", "pooling",
+    "random", "reductions", "shaping", "structure", "views",
 )  # fmt: skip
 ALL = {"axes": (0,), "keepdims": False}
 

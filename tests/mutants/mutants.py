@@ -290,7 +290,7 @@ TAPE = [
         ("found[holder] = alias(t)", "found[holder] = alias(t * 2)", "checkpoint"),
     ),
     *_of(
-        "tapegrad/tape/recorder.py",
+        "tapegrad/tape/recorded_memory.py",
         (
             "entry.var = new if tracked else self._rebind(entry.var, new)",
             "entry.var = self._rebind(entry.var, new)",
@@ -298,6 +298,69 @@ TAPE = [
         ),
         ('self.emit(PRIMITIVES["stop_gradient"], (var,), {}, var, False)', "var", "programs"),
         ("if entry.seen is not base:", "if entry.seen is None:", "programs"),
+        ("memory.count != entry.seen:", "entry.seen is None:", "recorded"),
+        ("entry.base, entry.seen = base, self._entries[id(base)].var", "pass", "recorded"),
+        ("            root = self._whole(root)\n", "            pass\n", "recorded"),
+        ("self.tape.values[position] = self.undone.keep(self.captures[position])", "pass", "recorded"),
+        ("if memory is not None and memory.inputs and not memory.count:", "if False:", "recorded"),
+        ("return var if t._requires_grad else self.stopped(var)", "return entry.var", "recorded"),
+        ("*[e.var for e in self._entries.values() if self._shares(e.tensor, t)]", "", "recorded"),
+        ("positions = sorted({*roots, *self.replaced})", "positions = sorted(roots)", "recorded"),
+        ("position, root = max(fitting, key=", "position, root = min(fitting, key=", "recorded"),
+    ),
+    *_of(
+        "tapegrad/tape/recorded_walks.py",
+        ("bool(extras.before or extras.after)", "bool(extras.before)", "recorded"),
+        ("or any(extras.tensor.values())", "", "recorded"),
+        ("or any(reference() is not None for reference in extras.retained.values())", "", "recorded"),
+        ("hooked or node.runs_on_nothing or", "hooked or", "recorded"),
+        ("or any(type(value) is Packed for value in node.saved or ())", "", "recorded"),
+        (
+            "runs_user_code(node) or _within(self._inlined, node) for node in nodes",
+            "runs_user_code(node) for node in nodes",
+            "recorded",
+        ),
+        ("if inline and any(_within(self._unseen, node) for node in nodes):", "if False:", "recorded"),
+        ("var, entry, base = self.cut(self.stopped(self.read(t)))", "var, entry, base = self.read(t)", "recorded"),
+        ("if any(self.read(t) is not var for (_, var), t", "if any(False for (_, var), t", "recorded"),
+        ("if any(var not in made for var in checkpoint.writes):", "if False:", "recorded"),
+        (
+            'var = self.emit(PRIMITIVES["barrier"], (self.stopped(self.read(t)),), {}, t._array, False)',
+            "var = self.stopped(self.read(t))",
+            "recorded",
+        ),
+        ("set(step.vars) & self._overwritten()", "False", "recorded"),
+    ),
+    *_of(
+        "tapegrad/tape/recorder.py",
+        ("if entry.var.requires_grad and entry.leaf.requires_grad:", "if False:", "recorded"),
+        ("        taken.overwritten.append(old)\n", "", "recorded"),
+        ("            memory.inputs.remove(position)\n", "            pass\n", "recorded"),
+        ("self._results[id(t._array)] = ghost", "pass", "recorded"),
+        ("        self._guard(tensors)\n", "", "recorded"),
+    ),
+    *_of(
+        "tapegrad/autograd/recorded.py",
+        ("elif g is not None and leaf._requires_grad:", "elif g is not None:", "recorded"),
+        (
+            "            if node.extras is not None:\n                walk.hand_over(node, g)\n            elif",
+            "            if",
+            "recorded",
+        ),
+        ("return [g if g is None or create_graph else clone(g) for g in found]", "return found", "recorded"),
+    ),
+    *_of(
+        "compile/plan.py",
+        ("        _add_blocks(live, owner, depth)\n", "", "recorded"),
+        ("action.exports, depth + 1)", "action.exports, depth)", "recorded"),
+    ),
+    *_of(
+        "compile/lower.py",
+        ("        value = value + zeros\n", "        pass\n", "recorded"),
+    ),
+    *_of(
+        "compile/pulls.py",
+        ("found = vjp(jnp.conj(env[pull.g]))", "found = vjp(env[pull.g])", "recorded"),
     ),
 ]
 """In what walks and records the tape."""

@@ -37,6 +37,12 @@ FILES = {
     "function": [f"{AUTOGRAD}/test_function.py", f"{AUTOGRAD}/test_function_memory.py"],
     "functional": [f"{AUTOGRAD}/test_functional.py", "tests/tapegrad/func"],
     "checkpoint": ["tests/tapegrad/utils/test_checkpoint.py"],
+    "recorded": [
+        "tests/compile/test_record_hooks.py",
+        "tests/compile/test_record_memory.py",
+        "tests/compile/test_pulls.py",
+        "tests/tapegrad/test_record.py",
+    ],
 }
 FAILED = 1
 

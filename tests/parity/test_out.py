@@ -127,6 +127,9 @@ rand(3)
 randn(3)
 randint(3, (3,))
 randperm(3)
+normal(x, 0.0)
+bernoulli((x > 0.6).float())
+multinomial(torch.tensor([0.0, 1.0, 0.0]), 1)
 """
 MAKERS = ("zeros", "ones", "empty", "full", "arange", "eye", "linspace", "rand", "randn", "randint", "randperm")
 VALUELESS = ("rand", "randperm", "empty")
@@ -235,7 +238,8 @@ with warnings.catch_warnings(record=True) as found:
 
 @pytest.mark.parametrize("shape", ["(4, 5)", "(0,)", "(1,)", "(0, 4)"])
 def test_another_shape(shape: str) -> None:
-    others = ("nonzero", "arange", "addbmm", "narrow_copy")  # of other strides; other words; no warning
+    # of other strides; other words; no warning; not allowed
+    others = ("nonzero", "arange", "addbmm", "narrow_copy", "normal")
     agree_all(
         RESIZED.format(
             setup=f"{SETUP}; r = torch.{call}; o = torch.zeros({shape}, dtype=r.dtype)",

@@ -133,17 +133,46 @@ def test_an_exception_ends_the_recording():
     assert not tg.tape.is_recording()
 
 
-def test_custom_function_and_foreign_graph_are_refused():
+def test_foreign_graph_is_refused_where_a_backward_comes_to_it():
+    w = tg.ones(1, requires_grad=True)
+    h = w * 2
+    with pytest.raises(tg.UnsupportedError, match="begun before recording"):
+        tg.record(lambda: h.sum().backward())
+    tape = tg.record(lambda: (h.detach() * w).sum().backward())
+    assert prims(tape)[-1] == "backward" and w.grad.item() == 2.0
+
+
+def test_derivatives_end_at_the_results_of_a_function():
     class Twice(tg.autograd.Function):
         @staticmethod
         def forward(ctx, x):
             return x * 2
 
-    with pytest.raises(tg.UnsupportedError, match=r"custom autograd\.Function Twice"):
-        tg.record(lambda x: Twice.apply(x), tg.ones(1))
-    h = tg.ones(1, requires_grad=True) * 2
-    with pytest.raises(tg.UnsupportedError, match="begun before recording"):
-        tg.record(lambda: h.sum().backward())
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    tape = tg.record(lambda x: Twice.apply(x), tg.ones(1, requires_grad=True))
+    assert prims(tape) == ["stop_gradient", "mul", "stop_gradient", "stop_gradient", "opaque"]
+    assert [v.requires_grad for v in tape.outputs] == [True] and list(tape.opaque) == tape.outputs
+    x = tg.ones(1, requires_grad=True)
+    with tg.record() as block:
+        Twice.apply(x)
+    assert prims(block)[-1] == "opaque" and list(block.opaque) == block.outputs
+    plain = tg.record(lambda x: Twice.apply(x), tg.ones(1))
+    assert prims(plain) == ["mul"] and not plain.opaque
+
+
+def test_inference_mode_is_recorded():
+    def function(x):
+        with tg.inference_mode():
+            y = x * 2
+            y.add_(1)
+            return y.clone() + 1
+
+    tape = tg.record(function, tg.ones(1, requires_grad=True))
+    assert prims(tape)[:3] == ["stop_gradient", "mul", "add"]
+    assert not tape.outputs[0].requires_grad
 
 
 def test_nested_recordings_are_apart():

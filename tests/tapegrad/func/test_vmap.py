@@ -451,7 +451,6 @@ def test_what_is_made_like_a_batched_tensor_takes_a_batch():
         (lambda x: tg.tensor([x[0], x[1]]), r"calling .item\(\) on a Tensor"),
         (lambda x: tg.full((2,), x[0]), r"calling .item\(\) on a Tensor"),
         (lambda x: x.repeat_interleave(x.long().abs()), r"calling .item\(\) on a Tensor"),
-        (lambda x: x.clone().bernoulli_(x.sigmoid()), r"calling .item\(\) on a Tensor"),
         (lambda x: x.requires_grad_(), r"attempting to call Tensor.requires_grad_\(\)"),
         (lambda x: x.sum().backward(), r"backward\(\) called inside a functorch transform"),
         (lambda x: (x * 2).detach_(), "Can't detach views in-place"),
@@ -525,6 +524,21 @@ def test_random_numbers_are_an_error_different_or_the_same():
         rows = {tuple(row) for row in vmap(draw, randomness="different")(x).tolist()}
         assert len(rows) == 4
         assert len({tuple(row) for row in vmap(draw, randomness="same")(x).tolist()}) == 1
+
+
+def test_draws_that_depend_on_the_examples():
+    p = tg.tensor([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]])
+    for randomness in ("different", "same"):
+        for draw in (lambda p: tg.bernoulli(p), lambda p: p.clone().bernoulli_(p)):
+            assert tg.equal(vmap(draw, randomness=randomness)(p), p)
+        picked = vmap(lambda p: tg.multinomial(p + 1e-30, 1), randomness=randomness)(p[:2])
+        assert picked.tolist() == [[1], [0]]
+        found = vmap(lambda m: tg.normal(m * 1e6, 1.0), randomness=randomness)(p)
+        np.testing.assert_allclose(found.numpy() / 1e6, p.numpy(), atol=1e-4)
+    found = vmap(lambda p: tg.poisson(p * 1e6) / 1e6, randomness="different")(p)
+    np.testing.assert_allclose(found.numpy(), p.numpy(), atol=0.01)
+    with pytest.raises(RuntimeError, match="same randomness with a batched"):
+        vmap(tg.poisson, randomness="same")(p)
 
 
 def test_random_numbers_by_level():

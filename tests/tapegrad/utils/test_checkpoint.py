@@ -126,9 +126,14 @@ def test_a_report_names_the_operations() -> None:
         y.backward()
 
 
-def test_within_recordings_it_is_refused() -> None:
-    with pytest.raises(tg.UnsupportedError):
-        tg.record(lambda x: checkpoint(lambda x: x.sin(), x, use_reentrant=False), leaf(1.0))
+def test_within_recordings_its_steps_are_marked() -> None:
+    def function(x: tg.Tensor) -> Any:
+        return checkpoint(lambda x: checkpoint(tg.exp, x.sin(), use_reentrant=False) + 1, x * 1, use_reentrant=False)
+
+    tape = tg.record(function, leaf(1.0))
+    assert [(step.prim.name, step.scope) for step in tape.steps] == [
+        ("mul", ()), ("sin", (1,)), ("exp", (1, 2)), ("add", (1,))
+    ]  # fmt: skip
     assert not tg.autograd.graph.state.now.watchers
 
 

@@ -1,0 +1,170 @@
+"""What is done once everything is at hand, as lines of Python: numbers, program, guards, results, effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ..tape.number import OPERATIONS, Came, Guard, Note
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
+
+__all__ = ["Body"]
+
+_SYMBOLS = {
+    "add": "+", "sub": "-", "mul": "*", "truediv": "/", "floordiv": "//", "mod": "%", "pow": "**", "?lt": "<",
+    "?le": "<=", "?eq": "==", "?ne": "!=", "?gt": ">", "?ge": ">=",
+}  # fmt: skip
+
+
+class Body(Writer):
+    """Writes what is done once everything is at hand."""
+
+    def __init__(self, spec: Specialisation, names: dict[str, Any]) -> None:
+        super().__init__(spec, names)
+        self._written: set[int] = set()
+
+    def write(self) -> None:
+        """The numbers, the program, the guards, the result and the effects."""
+        spec = self.spec
+        before = [g for g in enumerate(spec.guards) if not spec.depends_on_program(g[1].position)]
+        after = [g for g in enumerate(spec.guards) if spec.depends_on_program(g[1].position)]
+        for position, guard in before:
+            self._guard(position, guard)
+        self._numbers(spec.scalars)
+        self.line("except Absent:", 1)
+        self.line("return MISS")
+        self._program()
+        if after or not self._written.issuperset(spec.numbers.needed(spec.text.numbers)):
+            self.line("try:", 1)
+            for position, guard in after:
+                self._guard(position, guard)
+            self._numbers(sorted(spec.text.numbers))
+            self.line("except ArithmeticError:", 1)
+            self.line("return MISS")
+        self.line("S.calls += 1", 1)
+        if spec.writes:
+            self.line("try:", 1)
+            for i, o, count in spec.writes:
+                self._write(i, o, count)
+            written = "".join(f"({spec.tensor(i)}, {o}, {count}), " for i, o, count in spec.writes)
+            self.line("except BaseException:", 1)
+            self.line(f"finish({'outputs' if spec.forward else 'box[0]'}, ({written}), B)")
+            self.line("raise")
+        for line in (*spec.text.build, *spec.text.effects):
+            self.line(line, 1)
+        self._histories()
+        self.line(f"result = {spec.text.result}", 1)
+        self.line("return result", 1)
+
+    def _histories(self) -> None:
+        """The nodes of tensors that have one."""
+        spec = self.spec
+        for made, *what in spec.histories.ended:
+            self.line(f"refuse({made}, *{self.constant(tuple(what))})", 1)
+        if spec.forward is not None:
+            inputs = "".join([f"{spec.tensor(i)}, " for i in spec.reads])
+            inputs = f"P[1], {inputs}" if spec.scalars else inputs
+            grown = "".join([f"{made}, " for made, _, _ in spec.histories.live])
+            names = self.constant([name for _, _, name in spec.histories.live])
+            first = bool(spec.scalars)
+            watched = [k + first for k, i in enumerate(spec.reads) if i in spec.histories.saved]
+            self.line(f"forward.attach(residual, ({inputs}), ({grown}), {names}, {watched})", 1)
+
+    def _numbers(self, positions: Sequence[int]) -> None:
+        for position in self.spec.numbers.needed(positions):
+            if position not in self._written:
+                self._written.add(position)
+                self.line(f"n{position} = {self._note(self.spec.numbers.notes[position])}")
+
+    def _note(self, note: Note) -> str:
+        """The expression of one note."""
+        operation, operands, _ = note
+        if operation == "input":
+            return f"f{operands[0]}"
+        if operation == "item":
+            return f"item(o{self.spec.output_of(operands[0])})"
+        parts = self._parts(note)
+        if operation in _SYMBOLS:
+            return f"{parts[0]} {_SYMBOLS[operation]} {parts[1]}"
+        if operation == "neg":
+            return f"-{parts[0]}"
+        return f"{self.constant(OPERATIONS[operation])}({', '.join(parts)})"
+
+    def _parts(self, note: Note) -> list[str]:
+        """The operands of a note."""
+        given = zip(note.operands, note.positions, strict=True)
+        return [f"n{x}" if is_position else self._operand(x) for x, is_position in given]
+
+    def _operand(self, value: Any) -> str:
+        return repr(value) if type(value) in (int, bool, str) and value >= type(value)() else self.constant(value)
+
+    def _guard(self, position: int, guard: Guard) -> None:
+        if type(guard.outcome) is Came:
+            self._attempt(position, guard.position, guard.outcome)
+            return
+        self._numbers([guard.position])
+        n = f"n{guard.position}"
+        if type(guard.outcome) is bool:
+            self.line(f"if {n} is not {guard.outcome}: return Mismatch({position}, {n})")
+            return
+        self.line(f"x = outcome_of({n})")
+        self.line(f"if x != {self.constant(guard.outcome)}: return Mismatch({position}, x)")
+
+    def _attempt(self, position: int, at: int, came: Came) -> None:
+        """An operation that can fail: that it does, or does not, is guarded."""
+        note = self.spec.numbers.notes[at]
+        self._numbers([x for x, is_position in zip(note.operands, note.positions, strict=True) if is_position])
+        self._written.add(at)
+        known = self.constant(came)
+        if came.raised:
+            operands = ", ".join(self._parts(note))
+            self.line(f"n{at}, x = came_to({self.constant(OPERATIONS[note.operation])}, {operands})")
+            self.line(f"if x != {known}: return Mismatch({position}, x)")
+            return
+        self.line("try:")
+        self.line(f"n{at} = {self._note(note)}", 3)
+        self.line("except Exception as error:")
+        self.line(f"return Mismatch({position}, Came(True, type(error).__name__))", 3)
+        if note.operation == "pow":  # a negative number to a fraction is complex
+            self.line(f"if type(n{at}).__name__ != {came.kind!r}:")
+            self.line(f"return Mismatch({position}, Came(False, type(n{at}).__name__))", 3)
+
+    def _program(self) -> None:
+        """Run the program. What it returns is in `box` before Python can be interrupted: then it is taken over."""
+        spec = self.spec
+        values = [f"b{i}" for i in spec.reads]
+        if spec.scalars:
+            key = "".join(f"n{p}, " for p in spec.scalars)
+            self.line(f"x = ({key})", 1)
+            self.line("if P[0] != x or not all(x): P[1] = pack(x); P[0] = x", 1)
+            values.insert(0, "P[1]")
+        outs = "".join(f"o{k}, " for k in range(len(spec.tape.outputs)))
+        if spec.forward is not None:
+            self.line(f"outputs, residual = forward.run(({''.join(f'{v}, ' for v in values)}))", 1)
+            self.line(f"{outs or '_ '}= outputs", 1)
+            return
+        if spec.donated:
+            given = "".join([f"b{i}, " for i in spec.reads if i in spec.donated])
+            self.line(f"if held: {given}= kept_apart(({given}))", 1)
+        self.line("box = []", 1)
+        if spec.wide:
+            self.line("with x64(True):", 1)
+        self.line(f"box.extend(starmap(program, (({''.join(f'{v}, ' for v in values)}),)))", 1 + spec.wide)
+        self.line(f"{outs or '_ '}= box[0]", 1)
+
+    def _write(self, i: int, o: int, count: int) -> None:
+        """The new value of a tensor."""
+        v = self.spec.tensor(i)
+        if i in self.spec.replaced:
+            self.line(f"replace_data({v}, o{o})")
+            return
+        if i not in self.spec.anchored:
+            self.line(f"store({v}, o{o}, {count})")
+            return
+        self.line(f"if type({v}) is not device_class or B[{i}] is None:")
+        self.line(f"store({v}, o{o}, {count}); B.anchor({i}, {v})", 3)
+        self.line("else:")
+        self.line(f"{v}._device = B[{i}] = o{o}; {v}._storage.version += {count}", 3)

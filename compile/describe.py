@@ -1,0 +1,325 @@
+"""How a compiled call makes what the function returned and what it put into containers: as lines of Python.
+
+The lines speak of `v3` (an object that the call can reach, by its number), `o1` (an output of the program), `n2` (a
+number computed on the host), `r0` (a tensor made from an output), `m4` (a new container) and `c5` (a constant).
+"""
+
+from __future__ import annotations
+
+import collections
+import enum
+import types
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..dtypes import dtype
+from ..environment import Reachable, slots_of
+from ..tape import TensorBase, Var, base_of
+from ..tape.number import Number, plain
+from ..tape.variable import Chain
+from ..tree import registered
+from .heap import MISSING, Change, replace
+
+if TYPE_CHECKING:
+    from .eager_run import EagerRun
+
+__all__ = ["Describer", "Description"]
+
+_CONSTANT = (
+    bool, int, float, complex, str, bytes, type(None), np.generic, enum.Enum, dtype, np.dtype, range, type(...),
+    type, types.ModuleType, types.BuiltinFunctionType, frozenset, type(NotImplemented),
+)  # fmt: skip
+
+
+@dataclass
+class Description:
+    """The lines that build the result and bring about the effects, in order, and what they mention.
+
+    `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
+    `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed.
+    """
+
+    outputs: list[Var] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
+    eager: list[Any] = field(default_factory=list)
+    constants: list[Any] = field(default_factory=list)
+    numbers: set[int] = field(default_factory=set)
+    build: list[str] = field(default_factory=list)
+    effects: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    grown: list[tuple[str, TensorBase, int]] = field(default_factory=list)
+    result: str = "None"
+
+    def constant(self, value: Any) -> str:
+        """The name of a constant."""
+        self.constants.append(value)
+        return f"c{len(self.constants) - 1}"
+
+    def tensor(self, position: int, found: Reachable) -> str:
+        """The name of the tensor at a position among those captured."""
+        return f"v{found.tensors[position]}" if position < len(found.tensors) else f"w{position}"
+
+    def output(self, var: Var, name: str, eager: Any) -> str:
+        """The name of one more output of the program, called `name` in reports, which came to `eager`."""
+        self.outputs.append(var)
+        self.eager.append(eager)
+        self.names.append(name)
+        return f"o{len(self.outputs) - 1}"
+
+
+class Describer:
+    """Describes values found after an eager run."""
+
+    def __init__(self, run: EagerRun, shared: Mapping[Any, TensorBase | None]) -> None:
+        """`shared` is memory that several new tensors look at, with the one that shows all of it, if one does."""
+        self.run = run
+        self.shared = shared
+        self.used: Counter[Any] = Counter()  # how many new tensors look at each piece of memory
+        self.found = run.signature.found
+        self.text = Description()
+        self._names: dict[int, str] = {}
+        self._keep: list[Any] = []  # what `_names` knows by id
+        self._memory: dict[Any, str] = {}
+        self.tensors: list[TensorBase] = []  # those described as new
+
+    def result(self, value: Any) -> None:
+        """Describe what the function returned."""
+        self.text.result = self.value(value, "result")
+
+    def change(self, change: Change) -> None:
+        """Describe what was changed in a holder."""
+        number, kind, before, after = change
+        where = self.found.text(number)
+        if kind in ("list", "set"):
+            self._contents(number, before, after, where)
+        elif kind in ("defaults", "array"):
+            what = "the NumPy array" if kind == "array" else "the defaults of"
+            raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}: use a tensor")
+        elif isinstance(before, dict):
+            self._entries(number, kind, before, after, where)
+        else:
+            for i, (old, new) in enumerate(zip(before, after, strict=True)):
+                if old is not new:
+                    self._put(number, kind, i, new, self.found.objects[number].__code__.co_freevars[i])
+
+    def _contents(self, number: int, before: list[Any], after: list[Any], where: str) -> None:
+        """Effects on a list, a deque or a set."""
+        n = len(before)
+        grown = isinstance(self.found.objects[number], list) and len(after) > n and all(map(_is, before, after[:n]))
+        parts = ", ".join([self.value(x, f"{where}[...]") for x in (after[n:] if grown else after)])
+        if not grown:
+            self.text.effects.append(f"v{number}.clear()")
+        method = "update" if isinstance(self.found.objects[number], set) else "extend"
+        self.text.effects.append(f"v{number}.{method}([{parts}])")
+        self.text.changed.append(where)
+
+    def _entries(self, number: int, kind: str, before: dict[Any, Any], after: dict[Any, Any], where: str) -> None:
+        """Effects on a dict, or on what is like one."""
+        kept = [name for name in before if name in after]
+        if kind in ("items", "attributes") and kept != [*after][: len(kept)]:  # the order changed
+            holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
+            pairs = [(self._key(name), self.value(x, f"{where}[{name!r}]")) for name, x in after.items()]
+            self.text.effects += [
+                f"{holder}.clear()",
+                f"{holder}.update([{', '.join(f'({k}, {x})' for k, x in pairs)}])",
+            ]
+            self.text.changed.append(where)
+            return
+        for name in before:
+            if name not in after:
+                self._put(number, kind, name, MISSING, name)
+        for name, value in after.items():
+            if name not in before or before[name] is not value:
+                self._put(number, kind, name, value, name)
+
+    def _put(self, number: int, kind: str, name: Any, value: Any, label: Any) -> None:
+        """The effect of putting `value` at `name` of a holder."""
+        where = self.found.text(number)
+        where = {"items": f"{where}[{label!r}]", "globals": label, "cells": label}.get(kind, f"{where}.{label}")
+        new = self.text.constant(MISSING) if value is MISSING else self.value(value, where)
+        if kind in ("items", "attributes") and value is not MISSING:
+            holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
+            self.text.effects.append(f"{holder}[{self._key(name)}] = {new}")
+        else:
+            put = self.text.constant(replace)
+            self.text.effects.append(f"{put}({kind!r}, v{number}, {self._key(name)}, {new})")
+        self.text.changed.append(str(where))
+
+    def _key(self, name: Any) -> str:
+        return repr(name) if type(name) in (str, int, bool, type(None)) else self.value(name, "a key")
+
+    def value(self, value: Any, name: str) -> str:
+        """An expression for `value`, called `name` in reports."""
+        if type(value) is Number:
+            self.text.numbers.add(value._position)
+            return f"n{value._position}"
+        known = self._names.get(id(value))
+        if known is not None:
+            return known
+        number = self.run.number_of(value)
+        if number is not None:
+            return f"v{number}"
+        kind = type(value)
+        if kind in (int, bool, str, type(None)):
+            return repr(value)
+        if isinstance(value, TensorBase):
+            return self._tensor(value, name)
+        if isinstance(value, tuple):
+            return self._tuple(value, name)
+        if kind is slice:
+            return f"slice({', '.join([self.value(x, name) for x in (value.start, value.stop, value.step)])})"
+        if kind is frozenset:
+            value = frozenset(map(plain, value))  # numbers in it were asked for their hashes, and so are guarded
+        if isinstance(value, _CONSTANT) or _is_free_function(value):
+            return self.text.constant(value)
+        if isinstance(value, np.ndarray) and kind is np.ndarray and not value.dtype.hasobject:
+            return f"{self.text.constant(value.copy())}.copy()"
+        return self._container(value, name)
+
+    def _tuple(self, value: Any, name: str) -> str:
+        """A tuple is an expression: it cannot hold itself but by way of something mutable."""
+        parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(value)])
+        if type(value) is tuple:
+            return f"({parts})"
+        maker = value._make if hasattr(value, "_make") else type(value)
+        return f"{self.text.constant(maker)}(({parts}))"
+
+    def _container(self, value: Any, name: str) -> str:
+        """A new container: made empty, then filled, so that it may hold itself."""
+        kind = type(value)
+        made = f"m{len(self._names)}"
+        maker = _maker(value)
+        if maker is None:
+            raise self.run.recorder.unsupported(
+                f"a new {kind.__module__}.{kind.__qualname__} ({name}) made by a jitted function and kept or returned: "
+                "return tensors, numbers, and containers or objects that hold them"
+            )
+        self._names[id(value)] = made
+        self._keep.append(value)
+        self.text.build.append(f"{made} = {self.text.constant(maker)}()")
+        entry = registered(kind)
+        if entry is not None:
+            children, static = entry[0](value)
+            parts = self.value(tuple(children), name)
+            self.text.build[-1] = f"{made} = {self.text.constant(entry[1])}({self.text.constant(static)}, {parts})"
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                self.text.build.append(f"{made}[{self._key(key)}] = {self.value(part, f'{name}[{key!r}]')}")
+        elif isinstance(value, list | collections.deque | set):
+            parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(value)])
+            self.text.build.append(f"{made}.{'update' if isinstance(value, set) else 'extend'}([{parts}])")
+        if entry is None:
+            self._object_parts(value, made, name)
+        return made
+
+    def _object_parts(self, value: Any, made: str, name: str) -> None:
+        """What an object keeps in attributes and slots."""
+        for key, part in getattr(value, "__dict__", {}).items():
+            self.text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
+        for key in slots_of(value) if type(value).__module__ != "builtins" else ():
+            put = self.text.constant(object.__setattr__)
+            self.text.build.append(f"{put}({made}, {key!r}, {self.value(getattr(value, key), f'{name}.{key}')})")
+
+    def _tensor(self, t: TensorBase, name: str) -> str:
+        """A new tensor: an output of the program, or a view of one or of an input."""
+        text = self.text
+        made = f"r{len(self._names)}"
+        self._names[id(t)] = made
+        self.tensors.append(t)
+        source = self._source(t, name)
+        if source is None:
+            text.build.append(f"{made} = fresh({text.output(self.run.recorder.read(t), name, t._array)})")
+            if t._storage is not None and t._storage.version:
+                text.build.append(f"{made}._storage = versioned({t._storage.version})")
+            if t._node is not None:
+                text.grown.append((made, t, len(text.outputs) - 1))
+        else:
+            whole, chain, followed = source
+            text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed})")
+        if t._requires_grad and t._node is None:
+            text.build.append(f"{made}._requires_grad = True")
+        if t._grad is not None:
+            text.build.append(f"{made}._grad = {self.value(t._grad, f'{name}.grad')}")
+        for key, part in t.__dict__.items():
+            text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
+        return made
+
+    def _source(self, t: TensorBase, name: str) -> tuple[str, Chain, bool] | None:
+        """What a new tensor looks at, how, and whether with its history, if it shares memory with an input or with
+        another new tensor.
+        """
+        recorder, text = self.run.recorder, self.text
+        if t._storage is None:
+            return None
+        root, chain = recorder.describe(t)
+        if isinstance(root, int):
+            return text.tensor(root, self.found), chain, t._node is not None
+        memory = t._storage.memory
+        self.used[memory] += 1
+        whole = self.shared.get(memory)
+        if memory not in self.shared or whole is t:
+            return None
+        based = whole is not None and base_of(t) is whole
+        if t._node is not None and not based:
+            raise recorder.unsupported("returning two tensors that share memory and have a history: clone() one")
+        if whole is not None:
+            return self.value(whole, name), chain, based
+        if memory not in self._memory:
+            self._memory[memory] = f"q{len(self._memory)}"
+            output = text.output(root, "shared memory", _whole(t, root))
+            text.build.append(f"{self._memory[memory]} = fresh({output})")
+        return self._memory[memory], chain, False
+
+    def sharing(self) -> dict[Any, TensorBase | None]:
+        """The memory that several of the new tensors look at, with the one that shows all of it, if one does."""
+        found: dict[Any, TensorBase | None] = {memory: None for memory, count in self.used.items() if count > 1}
+        for t in self.tensors:
+            memory = None if t._storage is None else t._storage.memory
+            if memory not in found:
+                continue
+            for whole in (base_of(t), t):
+                known = found[memory]
+                better = known is None or (known._node is None and whole is not None and whole._node is not None)
+                if whole is not None and better and not self.run.recorder.describe(whole)[1]:
+                    found[memory] = whole
+        return found
+
+
+def _whole(t: TensorBase, root: Var) -> Any:
+    """All of the memory of `t`, whose value is `root`, as an array."""
+    array = t._array
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.reshape(root.shape)
+
+
+def _is(a: Any, b: Any) -> bool:
+    return a is b
+
+
+def _is_free_function(value: Any) -> bool:
+    """Whether a function holds nothing that could change: it closes over nothing, and has no defaults."""
+    return isinstance(value, types.FunctionType) and not (
+        value.__closure__ or value.__defaults__ or value.__kwdefaults__
+    )
+
+
+def _maker(value: Any) -> Callable[[], Any] | None:
+    """What makes an empty object like `value`, if all it is made of can be seen."""
+    kind = type(value)
+    if kind in (list, dict, set, collections.deque, collections.OrderedDict):
+        return (lambda: collections.deque(maxlen=value.maxlen)) if kind is collections.deque else kind
+    if kind is collections.defaultdict:
+        return lambda: collections.defaultdict(value.default_factory)
+    bases = [base for base in kind.__mro__ if not base.__flags__ & (1 << 9)]  # those written in C
+    known = {object, types.SimpleNamespace, dict, list, set, collections.OrderedDict, collections.defaultdict, collections.deque}
+    if registered(kind) is None and (not set(bases) <= known or isinstance(value, type | BaseException)):
+        return None
+    for base in (dict, list, set, types.SimpleNamespace):
+        if issubclass(kind, base):
+            return lambda: base.__new__(kind)
+    return lambda: object.__new__(kind)

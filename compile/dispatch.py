@@ -1,0 +1,113 @@
+"""The code of a specialisation: Python written for it, which checks that it fits, runs its program, and sets effects.
+
+Two functions are made from the same lines. `call(args, kwargs)` finds everything by the paths on which it was found,
+checking on the way that all is as it was recorded; it returns MISS if something is not. `run(objects, floats)` is
+given what a full signature found. Tensors that a program keeps on the device are recognised by the very buffer that the
+last call left there, so that their shapes and dtypes need not be looked at again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from typing import TYPE_CHECKING, Any
+
+import jax
+
+from ..dtypes import get_default_dtype
+from ..environment import hooks_of
+from ..tape import state
+from ..tape.number import Came, came_to, outcome_of
+from ..tape.recorded_inputs import whole_of
+from ..tape.variable import fresh_on_device
+from ..tree import registered
+from .body import Body
+from .device import store, value_of
+from .paths import NoPath, Paths
+from .pullback import held, kept_apart
+from .runtime import MISS, Mismatch, finish, fit, item, look, pack, refuse, replace_data, versioned
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
+
+__all__ = ["write_dispatch"]
+
+
+_NAMES: dict[str, Any] = {
+    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch": Mismatch,
+    "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit": fit, "fresh": fresh_on_device,
+    "held": held.data, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look": look, "modules": sys.modules,
+    "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data,
+    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "versioned": versioned,
+    "whole_of": whole_of, "x64": jax.enable_x64,
+}  # fmt: skip
+"""What the lines may call."""
+
+
+def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
+    """Set `spec.call` (None where the way to something cannot be written down) and `spec.run`."""
+    names = dict(_NAMES)
+    names |= {"A": spec.anchored_ids, "B": spec.anchors, "L": {}, "P": [None, None], "S": spec}
+    names |= {"sources": spec.sources, "program": spec.program, "forward": spec.forward}
+    names["device_class"] = type(fresh_on_device(None))
+    names.update({f"c{i}": value for i, value in enumerate(spec.text.constants)})
+    body = Body(spec, names)
+    body.write()
+    spec.run = _compiled("run(objects, floats)", _given(spec), body.lines, names)
+    paths = Paths(spec, roots, names)
+    with contextlib.suppress(NoPath):
+        if not spec.signature.shared:
+            paths.write()
+            spec.call = _compiled(
+                "call(args, kwargs)", [*_modes(paths), *paths.lines, *_derived(spec)], body.lines, names
+            )
+    spec.signature.found.objects.clear()  # what was found is not kept alive: its places are enough
+    spec.signature.tensors.clear()
+
+
+def _modes(paths: Paths) -> list[str]:
+    """The checks of what no object holds."""
+    spec = paths.spec
+    enabled, default = spec.modes
+    signature = spec.signature
+    return [
+        "        now = state.now",
+        f"        if now.grad_enabled is not {enabled} or now.inference is not {spec.inference}: return MISS",
+        f"        if len(now.watchers) != {int(spec.inference)}: return MISS",
+        f"        if default_dtype() is not {paths.constant(default)}: return MISS",
+        f"        if len(args) != {len(signature.names)} or len(kwargs) != {len(signature.keywords)}: return MISS",
+        "        seen = set()",
+    ]
+
+
+def _given(spec: Specialisation) -> list[str]:
+    """Lines that take everything from lists."""
+    found = spec.signature.found
+    lines = [f"        v{n} = objects[{n}]" for n in range(len(found.objects))]
+    lines += [f"        f{i} = floats[{i}]" for i in range(len(found.floats))]
+    lines += _derived(spec)
+    lines += [
+        f"        b{i} = value_of({spec.tensor(i)}, keep={i in spec.kept})" for i in spec.reads if i not in spec.derived
+    ]
+    lines += [f"        B.anchor({i}, v{found.tensors[i]})" for i in sorted(spec.anchored)]
+    ids = ", ".join(f"id(v{found.tensors[i]})" for i in sorted(spec.anchored))
+    return [*lines, "        A.clear()", f"        A.update(({ids}{',' if ids else ''}))"]
+
+
+def _derived(spec: Specialisation) -> list[str]:
+    """Lines that find what is captured by way of something else, and its value."""
+    lines = []
+    for j, (i, is_base) in spec.derived.items():
+        v = spec.tensor(i)
+        lines.append(f"        w{j} = {v}._view.base" if is_base else f"        w{j} = whole_of({v})")
+        if j in spec.reading:
+            lines.append(f"        b{j} = value_of(w{j}, keep=False)")
+    return lines
+
+
+def _compiled(header: str, prologue: list[str], body: list[str], names: dict[str, Any]) -> Any:
+    text = "\n".join([f"def {header}:", "    try:", *prologue, *body])
+    names["sources"][header] = text
+    exec(compile(text, f"<tapegrad {header}>", "exec"), names)  # noqa: S102  (our own lines)
+    return names[header.partition("(")[0]]

@@ -1,0 +1,78 @@
+"""The specialisations of one signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .reasons import Difference
+from .runtime import MISS, Mismatch
+from .signature import Signature
+from .specialisation import Specialisation
+
+__all__ = ["Family"]
+
+_REMEDY = "let the program keep the value in a tensor, or read it outside, after the call"
+
+
+class Family:
+    """The specialisations of one signature: they differ in the answers that Python was given."""
+
+    def __init__(self) -> None:
+        self.specs: list[Specialisation] = []
+        self._last: Specialisation | None = None
+
+    def find(self, outcomes: tuple[Any, ...]) -> Specialisation | None:
+        """The specialisation of a run with these answers."""
+        return next((spec for spec in self.specs if spec.outcomes == outcomes), None)
+
+    def add(self, spec: Specialisation) -> None:
+        """One more."""
+        self.specs.append(spec)
+        spec.family = self
+
+    def run(self, signature: Signature, missed: Any) -> tuple[Specialisation | None, Any]:
+        """The specialisation that fits, with its result; None, with the last mismatch, if there is none.
+
+        `missed` is the mismatch of one that was tried. Each that fails says which answer would have been another.
+        """
+        spec = self._last or self.specs[-1]
+        result: Any = None
+        if type(missed) is Mismatch and missed.spec in self.specs:
+            result = missed
+            spec = self.sibling(missed.spec, missed)
+        tried = set()
+        while spec is not None and spec not in tried and spec.ready:
+            tried.add(spec)
+            result = spec.run(signature.found.objects, [value for _, value in signature.found.floats])
+            if result is MISS:
+                break
+            if type(result) is not Mismatch:
+                self._last = spec
+                return spec, result
+            result.spec = spec
+            spec = self.sibling(spec, result)
+        return None, result
+
+    def sibling(self, spec: Specialisation, missed: Mismatch) -> Specialisation | None:
+        """The one that was given the same answers up to one, and then the one that came out."""
+        n = missed.position
+        known = spec.outcomes[:n]
+        for other in reversed(self.specs):
+            if other.outcomes[:n] == known and len(other.outcomes) > n and other.outcomes[n][1] == missed.outcome:
+                return other
+        return None
+
+    def why(self, missed: Any) -> list[Difference]:
+        """Why none of them fits."""
+        if type(missed) is not Mismatch:
+            return []
+        guard = missed.spec.guards[missed.position]
+        where = "" if guard.source is None else f" ({guard.source.place}: {guard.source.text})"
+        return [
+            Difference(f"the answer to {guard.what}{where}", _short(guard.outcome), _short(missed.outcome), _REMEDY)
+        ]
+
+
+def _short(outcome: Any) -> str:
+    text = repr(outcome)
+    return text if len(text) < 60 else text[:57] + "..."

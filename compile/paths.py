@@ -1,0 +1,185 @@
+"""The way to everything that a call can reach, as lines of Python, with a check of each thing on the way."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from ..environment import Check, Place, class_names, slots_of
+from ..tree import registered
+from .writer import Writer
+
+if TYPE_CHECKING:
+    from .specialisation import Specialisation
+
+__all__ = ["NoPath", "Paths"]
+
+
+class NoPath(Exception):  # noqa: N818  (a signal)
+    """Something is found on a way that cannot be written as an expression."""
+
+
+class Paths(Writer):
+    """Writes the way to everything, with a check of each thing on the way."""
+
+    def __init__(self, spec: Specialisation, roots: dict[str, Any], names: dict[str, Any]) -> None:
+        super().__init__(spec, names)
+        self.found = spec.signature.found
+        self.roots = roots
+        self._dicts: set[int] = set()
+        self._given: list[str] = []  # the tensors that are not known by their buffers
+        self._position = {number: i for i, number in enumerate(self.found.tensors)}
+
+    def write(self) -> None:
+        """All checks, in the order in which things were found: what is at a place is found before what it holds."""
+        begun = 0
+        for check in self.found.checks:
+            number = check.place if isinstance(check.place, int) else check.place.parent
+            while begun <= number:
+                self.line(f"v{begun} = {self.access(self.found.places[begun])}")
+                begun += 1
+            self.check(check)
+
+    def access(self, place: Place) -> str:
+        """The expression for what is at a place."""
+        parent, how, name = place
+        p = f"v{parent}"
+        if how == "argument":
+            position = self.spec.signature.argument(name)
+            return f"kwargs[{position!r}]" if isinstance(position, str) else f"args[{position}]"
+        if how in ("function", "root"):
+            return self.constant(self.roots[how])
+        if how == "[":
+            return f"{p}[{self.literal(name)}]"
+        if how == "under":
+            return f"{p}[v{name}]"
+        if how in (".", "variable"):
+            return f"{self._dict(parent)}[{name!r}]"
+        if how == "key":
+            if name == 0:
+                self.line(f"y{parent} = [*{p}]")
+            return f"y{parent}[{name}]"
+        if how == "cell":
+            return f"{p}.__closure__[{name[0]}].cell_contents"
+        if how not in _WAYS:
+            raise NoPath
+        return _WAYS[how].format(p=p, name=name)
+
+    def _dict(self, number: int) -> str:
+        if number not in self._dicts:
+            self._dicts.add(number)
+            self.line(f"a{number} = v{number}.__dict__")
+        return f"a{number}"
+
+    def check(self, check: Check) -> None:
+        """One check."""
+        kind, place, expected = check
+        if isinstance(place, int):
+            where = f"v{place}"
+            if kind == "tensor":
+                self._tensor(place)
+                return
+        elif kind == "missing":
+            self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")
+            return
+        else:
+            self.line(f"x = {self.access(place)}")
+            where = "x"
+        test = self._test(kind, where, expected)
+        if test:
+            self.line(f"if {test}: return MISS")
+        if kind == "float":
+            self.line(f"f{self.spec.place_of_float(place)} = x")
+
+    def _test(self, kind: str, x: str, expected: Any) -> str:
+        """The condition under which a check fails."""
+        if kind == "value":
+            if expected is None or expected is True or expected is False:
+                return f"{x} is not {expected}"
+            literal = self.constant(expected)
+            return f"{x} is not {literal} and (type({x}) is not {type(expected).__name__} or {x} != {literal})"
+        if kind == "again":
+            return f"{x} is not v{expected}"
+        if kind in ("is", "type", "code", "float"):
+            what = {"is": x, "code": f"{x}.__code__"}.get(kind, f"type({x})")
+            return f"{what} is not {self.constant(expected.code if kind == 'code' else expected)}"
+        if kind in ("length", "names"):
+            rest = f"len({x}) != {expected[1]}" if kind == "length" else f"[*{x}] != {self.constant([*expected[1]])}"
+            return f"type({x}) is not {self.constant(expected[0])} or {rest}"
+        if kind == "attributes":
+            return f"[*{self._dict(int(x[1:]))}] != {self.constant([*expected])}"
+        if kind not in _ASKED:
+            raise NoPath
+        return f"{self.constant(_ASKED[kind])}({x}) != {self.constant(expected)}"
+
+    def _tensor(self, number: int) -> None:
+        """A tensor on the device is known by its buffer; any other is looked at."""
+        i = self._position[number]
+        spec, v = self.spec, f"v{number}"
+        if self.found.places[number].how == "root" and i not in spec.reading:
+            return  # tapegrad's own, and always as it is
+        meta = spec.signature.metas[i]
+        known = self.constant(meta)
+        flags = f"{v}._requires_grad is not {meta.requires_grad} or {v}._node is not None"
+        if i not in spec.used and meta.kind is None and self.found.places[number].name == "_grad":
+            # its shape and dtype are those of the tensor that it is the gradient of, and who else has it is no matter
+            self.line(f"if {v}._device is None or {v}._view is not None:")
+            self.line(f"if fit({v}, {known}, set(), (), False, False) is MISS: return MISS", 3)
+            self.line(f"elif {flags}: return MISS")
+            return
+        if i in spec.anchored:
+            self.line(f"b{i} = B[{i}]")
+            self.line(f"if {v}._device is not b{i} or b{i} is None:")
+            self.line(f"b{i} = fit({v}, {known}, seen, (), {i in spec.reading}, True)", 3)
+            self.line(f"if b{i} is MISS: return MISS", 3)
+            self.line(f"B.anchor({i}, {v})", 3)
+            self.line(f"elif {flags}: return MISS")
+            return
+        self.line(f"b{i} = {v}._device")
+        self.line(f"if b{i} is None or {meta.kind is not None or meta.strides is not None}:")
+        self.line(f"b{i} = fit({v}, {known}, seen, A, {i in spec.reading}, id({v}) == L.get({i}))", 3)
+        self.line(f"if b{i} is MISS: return MISS", 3)
+        self.line(f"L[{i}] = id({v})", 3)
+        shape, dtype = self.constant(meta.shape), self.constant(meta.dtype)
+        self.line("elif (")
+        self.line(f"{flags} or {v}._view is not None", 3)
+        self.line(f"or b{i}.shape != {shape} or b{i}.dtype != {dtype} or id({v}) in A", 3)
+        self.line("): return MISS")
+        for other in self._given:
+            self.line(f"if {v} is {other}: return MISS")
+        self._given.append(v)
+
+
+_WAYS = {
+    "global": "{p}.__globals__[{name!r}]",
+    "module": "modules[{name!r}]",
+    "attribute": "{p}.{name}",
+    "slot": "{p}.{name}",
+    "self": "{p}.__self__",
+    "class": "type({p})",
+    "base": "{p}.__mro__[{name}]",
+    "hooks": "hooks_of({p})",
+    "parts": "tuple(registered(type({p}))[0]({p})[0])",
+}
+
+
+def _static(x: Any) -> Any:
+    """What is static about an object of a registered class."""
+    entry = registered(type(x))
+    return type(x), None if entry is None else entry[0](x)[1]
+
+
+_ASKED: dict[str, Callable[[Any], Any]] = {
+    "repr": lambda x: (type(x), repr(x)),
+    "equal": lambda x: x,
+    "array": lambda x: (type(x), x.shape, x.dtype, x.tobytes()),
+    "set": lambda x: (type(x), frozenset((type(part), part) for part in x)),
+    "level": logging.Logger.getEffectiveLevel,
+    "builtin": lambda x: (type(x), x.__name__),
+    "class": class_names,
+    "slots": lambda x: (type(x), slots_of(x)),
+    "static": _static,
+    "environ": lambda _: tuple(sorted(os.environ.items())),
+}

@@ -1,0 +1,107 @@
+"""`print` in a jitted function: shown while recording, noted, and shown again by compiled calls."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import UnsupportedError
+from ..ops.creation import clone
+from ..tape import TensorBase, alias, state
+from ..tape.number import Number
+from .runtime import refuse
+
+if TYPE_CHECKING:
+    from ..tape import Recorder
+    from .describe import Describer
+
+__all__ = ["Printed"]
+
+_SHOWN = (str, bytes, bool, int, float, complex, type(None))
+_STREAMS = ("stdout", "stderr")
+
+
+class _Stream(NamedTuple):
+    """One of the standard streams, whatever it will be at a later call."""
+
+    name: str
+
+
+def _label(t: TensorBase, node: str | None) -> None:
+    """Let `t` print as one that requires grad, computed by a node of that name if it has one."""
+    if node is None:
+        t._requires_grad = True
+    else:
+        refuse(t, node, UnsupportedError, "gradient through a tensor that was printed")
+
+
+class Printed:
+    """Stands for the builtin `print` while a function is recorded.
+
+    What is printed is noted as it is then: numbers that are followed, copies of tensors, containers of them. Raises
+    UnsupportedError for objects, whose text might be another one at a later call, and for files.
+    """
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+        self._labelled: list[tuple[TensorBase, str | None]] = []  # copies of what required grad, with their nodes
+        self.calls: list[tuple[list[Any], dict[str, Any]]] = []
+
+    def __call__(self, *args: Any, **kwargs: Any) -> None:
+        """As `print`."""
+        if state.recorder is self._recorder:
+            kept = [self._kept(x) for x in args]
+            self.calls.append((kept, {name: self._option(name, x) for name, x in kwargs.items()}))
+        recorder = state.recorder
+        state.recorder = None
+        try:
+            print(*args, **kwargs)  # noqa: T201  (what the user asked for)
+        finally:
+            state.recorder = recorder
+
+    def _kept(self, x: Any) -> Any:
+        if type(x) is Number or isinstance(x, _SHOWN):
+            return x
+        if isinstance(x, TensorBase):
+            copy = clone(alias(x))
+            if x._requires_grad:
+                self._labelled.append((copy, None if x._node is None else x._node.name()))
+            return copy
+        if type(x) in (list, tuple):
+            return type(x)([self._kept(part) for part in x])
+        if type(x) is dict:
+            return {self._kept(key): self._kept(part) for key, part in x.items()}
+        raise self._recorder.unsupported(f"print() of a {type(x).__name__}: print str() of it")
+
+    def _option(self, name: str, x: Any) -> Any:
+        if name != "file" or x is None:
+            return x
+        for stream in _STREAMS:
+            if x is getattr(sys, stream):
+                return _Stream(stream)
+        raise self._recorder.unsupported("print() to a file: print outside")
+
+    def describe(self, describer: Describer) -> None:
+        """Add the lines that print it again."""
+        text = describer.text
+        for args, kwargs in self.calls:
+            shown = [describer.value(x, "print()") for x in args]
+            for name, x in kwargs.items():
+                stream = f"modules['sys'].{x.name}" if isinstance(x, _Stream) else describer.value(x, "print()")
+                shown.append(f"{name}={stream}")
+            text.effects.append(f"print({', '.join(shown)})")
+        for copy, node in self._labelled:
+            made = describer.value(copy, "print()")
+            text.build.append(f"{text.constant(_label)}({made}, {node!r})")
+
+    def everywhere(self, namespaces: list[dict[str, Any]]) -> Callable[[], None]:
+        """Stand for `print` in these namespaces; returns what takes it out again."""
+        taken = [namespace for namespace in namespaces if namespace.setdefault("print", self) is self]
+
+        def take_out() -> None:
+            for namespace in taken:
+                if namespace.get("print") is self:
+                    del namespace["print"]
+
+        return take_out

@@ -1,0 +1,132 @@
+"""What the written code of a specialisation calls: tensors recognised, values taken and made, state written back."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import jax
+import numpy as np
+
+from ..storage import Storage
+from ..tape import TensorBase, alias, apply, is_inference, keep_on_device
+from ..tape.node import RefusingNode
+from ..tape.variable import Chain
+from .device import store, value_of
+from .signature import Meta, memory_of, meta_of
+
+__all__ = ["MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "versioned"]
+
+MISS = object()
+"""What a call returns that does not fit."""
+
+
+class Mismatch:
+    """A guard that came out otherwise: its position among the guards, and what it came out as."""
+
+    __slots__ = ("outcome", "position", "spec")
+
+    def __init__(self, position: int, outcome: Any) -> None:
+        self.position = position
+        self.outcome = outcome
+        self.spec: Any = None  # whose guard it is, where that is not clear
+
+
+class Anchors(list[Any]):
+    """The buffers, by position, by which tensors are known: as the last call left them.
+
+    They are given up as soon as one of the tensors is gone, not to keep the memory of what nobody uses.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__([None] * count)
+        self._watched: list[Any] = [None] * count
+
+    def anchor(self, i: int, t: TensorBase) -> None:
+        """Know the tensor at `i` by its buffer from now on, unless its value may change without leaving that."""
+        if t._device is None or is_inference(t):
+            self[i] = None
+            return
+        if t._storage is None:
+            t._storage = Storage()
+        self[i] = t._device
+        self._watched[i] = weakref.ref(t, self.clear_all)
+
+    def clear_all(self, _: Any = None) -> None:
+        """Know none by its buffer."""
+        self[:] = [None] * len(self)
+
+
+def fit(t: Any, meta: Meta, seen: set[Any], others: Any, read: bool, keep: bool) -> Any:
+    """The value of `t` if it is as `meta` says, and neither it nor its memory is among what was `seen` or the `others`.
+
+    Else MISS; None if it is not `read`.
+    """
+    if not isinstance(t, TensorBase) or id(t) in seen or id(t) in others:
+        return MISS
+    seen.add(id(t))
+    if meta_of(t) != meta:
+        return MISS
+    if t._device is None and t._storage is not None:
+        memory = memory_of(t)
+        if memory in seen:
+            return MISS
+        seen.add(memory)
+    return value_of(t, keep=keep) if read else None
+
+
+def item(value: Any) -> Any:
+    """The value of an output as Python sees it: a number if it is 0-d, else an array."""
+    array = np.asarray(value)
+    if array.ndim:
+        return array
+    found = array.item()
+    return found.item() if isinstance(found, np.generic) else found
+
+
+def pack(numbers: tuple[float, ...]) -> Any:
+    """Numbers in double precision, as the 32-bit words that JAX takes whatever its settings, on the device."""
+    return jax.device_put(np.array(numbers, np.float64).view(np.uint32).reshape(-1, 2))
+
+
+def look(t: TensorBase, chain: Chain, followed: bool) -> TensorBase:
+    """What a chain of views shows of `t`: with its history if that is `followed`, else without."""
+    seen = t if followed else alias(t)
+    for prim, params in chain:
+        seen = apply(prim, (seen,), params)
+    return seen
+
+
+def versioned(version: int) -> Storage:
+    """Memory that was written to so many times."""
+    storage = Storage()
+    storage.version = version
+    return storage
+
+
+def replace_data(t: TensorBase, value: Any) -> None:
+    """`t.data = value`, in memory of its own."""
+    t._storage = Storage()
+    t._view = None
+    keep_on_device(t, value)
+
+
+def finish(outputs: Any, written: Any, anchors: Anchors) -> None:
+    """Give each tensor its new value, where that was interrupted: their old ones may be gone."""
+    anchors.clear_all()
+    for t, k, count in written:
+        store(t, outputs[k], count)
+
+
+def refuse(t: TensorBase, kind: str, error: type[Exception], message: str) -> None:
+    """Give `t`, which requires grad as the eager result does, a node that raises when a walk comes to it."""
+    t._node = CompiledBackward(kind, error, message, t._device)
+    t._requires_grad = True
+
+
+class CompiledBackward(RefusingNode):
+    """Stands where the graph of a compiled call would be, if it could be walked."""
+
+    __slots__ = ()
+
+    refuses = True

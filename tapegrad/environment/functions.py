@@ -1,0 +1,191 @@
+"""How functions and modules are looked at: what their code can see."""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import math
+import os
+import sys
+import types
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..code_objects import Code, code_of, is_library_module
+from ..errors import UnsupportedError
+from .reachable import CHANGING_MODULES, Place, Reachable, changing, replaceable
+from .values import attributes
+
+__all__ = ["builtin", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
+
+_UNSEEN = tuple(
+    getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "input", "open", "__import__")
+)
+_FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+
+
+def function(value: Any, number: int, found: Reachable) -> None:
+    """A function: its code, what it closes over, the globals it names."""
+    code = code_of(value.__code__)
+    if code.library:
+        if sys.modules.get(value.__module__) in CHANGING_MODULES:
+            raise changing(found.text(number))
+        found.note("is", number, value)
+        for part, how, name in _wrapped(value):
+            found.look(part, Place(number, how, name))
+        return
+    found.note("code", number, code)
+    _closure(value, number, found)
+    _globals(value, number, code, found)
+    if value.__dict__:
+        attributes(value, number, found)
+
+
+def _wrapped(value: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
+    """The functions that a library's function, a decorator's wrapper say, holds on to."""
+    for i, cell in enumerate(value.__closure__ or ()):
+        try:
+            part = cell.cell_contents
+        except ValueError:
+            continue
+        if isinstance(part, dict | types.MappingProxyType):  # functools.singledispatch keeps them so
+            yield from ((p, "wrapped", None) for p in part.values() if isinstance(p, _FUNCTIONS))
+        elif isinstance(part, _FUNCTIONS):
+            yield part, "cell", (i, value.__name__)
+
+
+def _closure(value: types.FunctionType, number: int, found: Reachable) -> None:
+    """What a function holds: the variables it closes over, and defaults."""
+    for i, cell in enumerate(value.__closure__ or ()):
+        try:
+            part = cell.cell_contents
+        except ValueError:  # an empty cell: defined later
+            found.note("empty", Place(number, "cell", (i, "")), None)
+            continue
+        found.look(part, Place(number, "cell", (i, value.__code__.co_freevars[i])))
+    found.look(value.__defaults__, Place(number, "attribute", "__defaults__"))
+    found.look(value.__kwdefaults__, Place(number, "attribute", "__kwdefaults__"))
+
+
+def _globals(value: types.FunctionType, number: int, code: Code, found: Reachable) -> None:
+    """The globals that the code of a function names, and the modules it imports."""
+    namespace = value.__globals__
+    for name in code.globals:
+        if name in namespace:
+            part = namespace[name]
+            if code.modules.get(name) is part and part is not None:
+                found.note("is", Place(number, "global", name), part)
+                if part is math:
+                    found.maths.append((Place(number, "global", name), part))
+            else:
+                _global(part, Place(number, "global", name), code, found)
+        elif getattr(builtins, name, None) in _UNSEEN:
+            raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
+        else:
+            found.rigid = found.rigid or (name == "type" and not _is_generated(code))
+            if name == "print":
+                found.printing.append(namespace)
+            found.note("missing", Place(number, "global", name), None)
+    for module in code.imported(namespace.get("__package__")) if code.imports else ():
+        _global(module, Place(number, "module", module.__name__), code, found)
+
+
+def _is_generated(code: Code) -> bool:
+    """Whether the standard library wrote the code: the methods of a frozen dataclass look at types, but of no number."""
+    return code.code.co_filename == "<string>" and code.code.co_name in ("__setattr__", "__delattr__")
+
+
+def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
+    """A global; of a module of the user's, the names that the code mentions."""
+    if not isinstance(part, types.ModuleType):
+        found.look(part, place)
+        return
+    if part is np and "random" in code.attributes:
+        raise changing(f"{place.name}.random")
+    if part.__name__ == "os" and ("environ" in code.attributes or "getenv" in code.attributes):
+        found.note("environ", place, tuple(sorted(os.environ.items())))
+    elif is_library_module(part):
+        if part in CHANGING_MODULES:
+            raise changing(found.text(place))
+        code.modules.setdefault(place.name, part)
+        found.note("is", place, part)
+        if part is math:
+            found.maths.append((place, part))
+    else:
+        _users_module(part, place, code, found)
+
+
+def _users_module(module: types.ModuleType, place: Place, code: Code, found: Reachable) -> None:
+    """What the code mentions of a module of the user's."""
+    number = found.seen.get(id(module))
+    if number is None:
+        number = found.seen[id(module)] = len(found.objects)
+        found.objects.append(module)
+        found.places.append(place)
+    found.note("is", place, module)
+    for name in code.attributes:
+        if (number, name) not in found.known and module.__dict__.get(name, module) is not module:
+            found.known.add((number, name))
+            _global(module.__dict__[name], Place(number, ".", name), code, found)
+
+
+def method(value: Any, number: int, found: Reachable) -> None:
+    """A method: the object, and the function."""
+    found.note("type", number, type(value))
+    found.look(value.__self__, Place(number, "self", "self"))
+    found.look(value.__func__, Place(number, "attribute", "__func__"))
+
+
+def partial(value: Any, number: int, found: Reachable) -> None:
+    """A `functools.partial`: its function and its arguments."""
+    found.note("type", number, type(value))
+    for name in ("func", "args", "keywords"):
+        found.look(getattr(value, name), Place(number, "attribute", name))
+    attributes(value, number, found)
+
+
+def builtin(value: Any, number: int, found: Reachable) -> None:
+    """A function written in C: itself, and the object it is a method of."""
+    owner = value.__self__
+    if isinstance(owner, types.ModuleType) or owner is None:
+        if owner in CHANGING_MODULES:
+            raise changing(found.text(number))
+        found.note("is", number, value)
+        if owner is math and replaceable(found.places[number], found):
+            found.maths.append((found.places[number], value))
+    elif isinstance(owner, type):
+        if sys.modules.get(owner.__module__) in CHANGING_MODULES:
+            raise changing(found.text(number))
+        found.note("equal", number, value)
+    else:
+        found.note("builtin", number, (type(value), value.__name__))
+        found.look(owner, Place(number, "attribute", "__self__"))
+
+
+def module(value: Any, number: int, found: Reachable) -> None:
+    """A module held as a value: a library only."""
+    if value in CHANGING_MODULES:
+        raise changing(found.text(number))
+    if not is_library_module(value):
+        raise found.refusal(number, "is a module of yours held as a value, so that what is read of it cannot be seen")
+    found.note("is", number, value)
+
+
+def identity(value: Any, number: int, found: Reachable) -> None:
+    """Something that cannot change: itself."""
+    found.note("is", number, value)
+
+
+def wrapper(value: Any, number: int, found: Reachable) -> None:
+    """A `staticmethod` or `classmethod`."""
+    found.note("type", number, type(value))
+    found.look(value.__func__, Place(number, "attribute", "__func__"))
+
+
+def property_(value: Any, number: int, found: Reachable) -> None:
+    """A property: its getter."""
+    found.note("type", number, type(value))
+    name = "fget" if isinstance(value, property) else "func"
+    found.look(getattr(value, name), Place(number, "attribute", name))

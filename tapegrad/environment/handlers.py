@@ -1,0 +1,117 @@
+"""Which kind of object is looked at how."""
+
+from __future__ import annotations
+
+import collections
+import enum
+import functools
+import logging
+import random
+import re
+import threading
+import types
+from typing import Any
+
+import numpy as np
+
+from ..dtypes import dtype
+from ..tape import TensorBase
+from ..tree import registered
+from . import functions, objects, values
+from .reachable import Handler, Place, Reachable, changing
+
+__all__ = ["handle"]
+
+_RANDOM_TYPES = (random.Random, np.random.RandomState, np.random.Generator)
+
+
+def handle(value: Any, number: int, found: Reachable) -> None:
+    """Add an object, and all that it holds."""
+    handler = _HANDLERS.get(type(value))
+    if handler is not None:
+        handler(value, number, found)
+    elif isinstance(value, TensorBase):
+        values.tensor(value, number, found)
+    else:
+        _other(value, number, found)
+
+
+def _other(value: Any, number: int, found: Reachable) -> None:
+    """A subclass of a known type, a class, or an object: its type and its attributes."""
+    for known, handler in _FALLBACKS:
+        if isinstance(value, known):
+            handler(value, number, found)
+            if handler in _WITH_ATTRIBUTES and not isinstance(value, np.generic):
+                objects.inherited(value, number, found)
+            return
+    if isinstance(value, _RANDOM_TYPES):
+        raise changing(found.text(number))
+    if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
+        found.note("is", number, value)  # JAX's arrays and compiled functions do not change
+        return
+    if type(value).__name__ in ("Jitted", "_lru_cache_wrapper") and hasattr(value, "__wrapped__"):
+        found.rigid = found.rigid or type(value).__name__ != "Jitted"
+        found.note("type", number, type(value))
+        found.look(value.__wrapped__, Place(number, "attribute", "__wrapped__"))
+        return
+    entry = registered(type(value))
+    if entry is not None and objects.is_written_in_c(type(value)):
+        parts, static = entry[0](value)
+        found.note("static", number, (type(value), static))
+        found.look(tuple(parts), Place(number, "parts", None))
+        return
+    objects.object_(value, number, found)
+
+
+_WITH_ATTRIBUTES = (
+    values.sequence, values.mapping, values.set_, values.complex_, values.static, values.array,
+)  # fmt: skip
+"""What a subclass may add attributes to."""
+_HANDLERS: dict[type, Handler] = {
+    complex: values.complex_,
+    dtype: values.static,
+    range: values.static,
+    slice: values.slice_,
+    type(Ellipsis): values.static,
+    list: values.sequence,
+    tuple: values.sequence,
+    dict: values.mapping,
+    set: values.set_,
+    frozenset: values.set_,
+    np.ndarray: values.array,
+    types.FunctionType: functions.function,
+    types.MethodType: functions.method,
+    types.BuiltinFunctionType: functions.builtin,
+    types.MethodDescriptorType: functions.identity,
+    types.WrapperDescriptorType: functions.identity,
+    types.ModuleType: functions.module,
+    types.GenericAlias: functions.identity,
+    types.UnionType: functions.identity,
+    types.SimpleNamespace: values.namespace,
+    types.MappingProxyType: values.mapping,
+    collections.deque: values.sequence,
+    re.Pattern: functions.identity,
+    type(NotImplemented): functions.identity,
+    type(threading.Lock()): functions.identity,  # locks hold no data
+    type(threading.RLock()): functions.identity,
+    np.ufunc: functions.identity,
+    logging.Logger: values.logger,
+    functools.partial: functions.partial,
+    staticmethod: functions.wrapper,
+    classmethod: functions.wrapper,
+    property: functions.property_,
+    functools.cached_property: functions.property_,
+    type: objects.class_,
+}
+_FALLBACKS: tuple[tuple[Any, Handler], ...] = (
+    ((bool, int, str, bytes, enum.Enum, np.dtype), values.static),
+    ((float, complex), values.complex_),
+    (type, objects.class_),
+    (types.ModuleType, functions.module),
+    ((list, tuple), values.sequence),
+    (dict, values.mapping),
+    ((set, frozenset), values.set_),
+    (np.generic, values.array),
+    (np.ndarray, values.array),
+    (logging.Logger, values.logger),
+)

@@ -1,0 +1,119 @@
+"""How classes and objects are looked at."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import sys
+import types
+from typing import Any
+
+from ..code_objects import is_library_module
+from ..errors import UnsupportedError
+from .reachable import CHANGING_MODULES, Place, Reachable, changing
+from .values import attributes
+
+__all__ = ["class_", "class_names", "inherited", "is_written_in_c", "object_", "slots_of"]
+
+_CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
+
+
+def class_(value: Any, number: int, found: Reachable) -> None:
+    """A class: its variables and methods, and its bases."""
+    found.note("is", number, value)
+    module = sys.modules.get(value.__module__)
+    if is_library_module(module):
+        if module in CHANGING_MODULES:
+            raise changing(found.text(number))
+        return
+    if type(value) is not type:
+        found.look(type(value), Place(number, "class", None))
+    for base in value.__mro__:
+        if base is not value:
+            if not is_library_module(sys.modules.get(base.__module__)):
+                found.look(base, Place(number, "base", value.__mro__.index(base)))
+            continue
+        parts = [(name, part) for name, part in vars(base).items() if not _is_machinery(name, part)]
+        found.note("class", number, tuple([name for name, _ in parts]))
+        for name, part in parts:
+            inner = Place(number, "variable", name)
+            if name in _CONSTRUCTORS and found.places[number].how in ("class", "base"):
+                _visit_leniently(part, inner, found)
+            else:
+                found.look(part, inner)
+
+
+def _visit_leniently(value: Any, place: Place, found: Reachable) -> None:
+    """Visit what is probably not called: the constructor of the class of an object that is there already."""
+    try:
+        found.look(value, place)
+    except UnsupportedError as error:
+        found.latent.append(error.with_traceback(None))
+
+
+def _is_machinery(name: str, part: Any) -> bool:
+    """Whether a class attribute is Python's own and holds nothing of the user's."""
+    if name.startswith("__") and name.endswith("__"):
+        return not isinstance(part, types.FunctionType)
+    if isinstance(part, types.FunctionType | staticmethod | classmethod | property):
+        return False
+    # a slot, the field of a named tuple and the like are descriptors written in C
+    kind: Any = type(part)
+    return name == "_abc_impl" or (hasattr(kind, "__get__") and is_written_in_c(kind))
+
+
+def class_names(cls: type) -> tuple[str, ...]:
+    """The names in a class that hold something of the user's."""
+    return tuple([name for name, part in vars(cls).items() if not _is_machinery(name, part)])
+
+
+def object_(value: Any, number: int, found: Reachable) -> None:
+    """An object of a class written in Python."""
+    kind: Any = type(value)
+    if any(is_written_in_c(base) for base in kind.__mro__[:-1]) or kind is object:
+        raise UnsupportedError(
+            f"jit: {found.text(number)} is a {kind.__module__}.{kind.__qualname__}, whose state cannot be watched for "
+            "changes: pass what the function needs of it as an argument"
+        )
+    inherited(value, number, found)
+
+
+def inherited(value: Any, number: int, found: Reachable) -> None:
+    """The class of an object, and what the object keeps in attributes and slots."""
+    kind: Any = type(value)
+    if isinstance(value, enum.Enum) or is_written_in_c(kind):
+        return
+    slots = slots_of(value)
+    found.note("slots", number, (kind, slots)) if slots else found.note("type", number, kind)
+    found.look(kind, Place(number, "class", None))
+    attributes(value, number, found)
+    for name in slots:
+        found.look(getattr(value, name), Place(number, "slot", name))
+
+
+def slots_of(value: Any) -> tuple[str, ...]:
+    """The names of the slots of an object that hold something."""
+    kind: Any = type(value)
+    return tuple([name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)])
+
+
+@functools.cache
+def is_written_in_c(cls: Any) -> bool:
+    """Whether instances of a class may hold what is in no attribute."""
+    return not cls.__flags__ & (1 << 9) or any(  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
+        isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType)
+        for part in vars(cls).values()
+        if getattr(part, "__objclass__", cls) is cls
+    )
+
+
+@functools.cache
+def _slots(cls: type) -> tuple[str, ...]:
+    names = cls.__dict__.get("__slots__", ())
+    listed = (names,) if isinstance(names, str) else tuple(names)
+    private = f"_{cls.__name__.lstrip('_')}"
+    return tuple(
+        private + name if name.startswith("__") and not name.endswith("__") else name
+        for name in listed
+        if name not in ("__dict__", "__weakref__")
+    )

@@ -1,0 +1,170 @@
+"""What was found on the way through what a function can reach: objects, where they are, and what must stay the same."""
+
+from __future__ import annotations
+
+import collections
+import datetime as dt
+import random
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Collection
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import UnsupportedError
+
+__all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable"]
+
+PLAIN = frozenset({bool, int, str, bytes, type(None)})
+CHANGING_MODULES = (random, secrets, np.random, time, dt, uuid)
+
+
+class Place(NamedTuple):
+    """How something was reached: `how` from the object numbered `parent` (-1: from nothing), and by which `name`."""
+
+    parent: int
+    how: str
+    name: Any
+
+
+class Check(NamedTuple):
+    """One thing that must be the same for a program to fit: `kind` of what is at `place` (a `Place`, or the number of
+    an object) is `expected`. See `compile/dispatch` for the kinds.
+    """
+
+    kind: str
+    place: Any
+    expected: Any
+
+
+class Reachable:
+    """What was found, in a fixed order.
+
+    `objects` are the objects looked into, `places` how each was reached, `tensors` those of them that are tensors (by
+    their numbers). `checks` are all that must be the same, `key` the same in a form to look up. `floats` are the places
+    of the numbers that a recording follows, whose values are no part of the key: all floats if `followed`, and the
+    `ints` at certain places. `growing` are the `lists`, of those places, that were not looked into.
+    """
+
+    __slots__ = (
+        "_handle", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists", "maths", "objects", "places",
+        "printing", "rigid", "seen", "tensors",
+    )  # fmt: skip
+
+    def __init__(
+        self, handle: Handler, followed: bool = False, ints: Collection[str] = (), lists: Collection[str] = ()
+    ) -> None:
+        self._handle = handle
+        self.ints = ints
+        self.lists = lists
+        self.growing: list[int] = []
+        self.checks: list[Check] = []
+        self.key: list[Any] = []
+        self.objects: list[Any] = []
+        self.places: list[Place] = []
+        self.tensors: list[int] = []
+        self.floats: list[tuple[Place, Any]] = []
+        self.seen: dict[int, int] = {}
+        self.known: set[tuple[int, str]] = set()  # the names of users' modules that were looked at
+        self.followed = followed
+        self.latent: list[UnsupportedError] = []  # what would be wrong if constructors were called
+        self.printing: list[dict[str, Any]] = []  # the globals of code that prints
+        self.maths: list[tuple[Place, Any]] = []  # where `math` and functions of it are
+        self.rigid = False  # whether code could tell a followed number from a plain one, or remember it
+
+    def visit(self, value: Any, name: str, how: str = "argument") -> None:
+        """Add `value`, which is reached from nothing, and all it holds.
+
+        Raises UnsupportedError for an object whose state cannot be compared.
+        """
+        self.look(value, Place(-1, how, name))
+
+    def note(self, kind: str, place: Any, expected: Any) -> None:
+        """A check, which is also part of the key."""
+        self.checks.append(Check(kind, place, expected))
+        self.key.append((kind, expected))
+
+    def text(self, place: Place | int) -> str:
+        """Where something is, in Python's words."""
+        if isinstance(place, int):
+            place = self.places[place]
+        parent, how, name = place
+        if how in ("argument", "function", "root", "cell", "global", "module", "self"):
+            return str(name[1]) if how == "cell" else str(name)
+        if how in ("wrapped", "class", "key", "hooks"):
+            return {"class": "the class of ", "key": "a key of ", "wrapped": "", "hooks": "the hooks of "}[
+                how
+            ] + self.text(parent)
+        if how in ("[", "under"):
+            return f"{self.text(parent)}[{self.text(name) if how == 'under' else repr(name)}]"
+        return f"{self.text(parent)}.{'grad' if name == '_grad' else name}"
+
+    def look(self, value: Any, place: Place) -> None:
+        """Add `value` to what was found, and what it holds."""
+        kind = type(value)
+        if kind is int and self.ints and replaceable(place, self) and self.text(place) in self.ints:
+            self.note("float", place, int)
+            self.floats.append((place, value))
+            return
+        if kind in PLAIN:
+            self.checks.append(Check("value", place, value))
+            self.key.append((kind, value))
+            return
+        if kind is float or kind is np.float64:
+            self._float(value, place)
+            return
+        number = self.seen.get(id(value))
+        if number is not None:
+            self.rigid = self.rigid or number in self.growing
+            self.note("again", place, number)
+            return
+        number = len(self.objects)
+        self.objects.append(value)
+        self.places.append(place)
+        if kind is not tuple:
+            self.seen[id(value)] = number  # a tuple is a value: floats in it may be followed, in each place anew
+        self._handle(value, number, self)
+
+    def _float(self, value: Any, place: Place) -> None:
+        """A float: followed if it can be replaced where it is, else a constant."""
+        if self.followed and replaceable(place, self):
+            self.note("float", place, type(value))
+            self.floats.append((place, value))
+        elif value and value == value:  # noqa: PLR0124
+            self.checks.append(Check("value", place, value))
+            self.key.append((type(value), value))
+        else:
+            self.note("repr", place, (type(value), repr(value)))
+
+    def refusal(self, number: int, what: str) -> UnsupportedError:
+        """The error for an object that cannot be watched."""
+        return UnsupportedError(f"jit: {self.text(number)} {what}: pass what the function needs of it as an argument")
+
+
+Handler = Callable[[Any, int, Reachable], None]
+"""Adds an object, by its number, and all that it holds, to what was found."""
+
+
+def replaceable(place: Place, found: Reachable) -> bool:
+    """Whether something else can be put where this is, for as long as a recording takes."""
+    while True:
+        parent, how, _ = place
+        if how in ("argument", ".", "cell", "global", "slot"):
+            return True
+        if how not in ("[", "under"):
+            return False
+        if type(found.objects[parent]) in (list, dict, collections.OrderedDict, collections.defaultdict):
+            return True
+        if not isinstance(found.objects[parent], tuple):
+            return False
+        place = found.places[parent]
+
+
+def changing(where: str) -> UnsupportedError:
+    """The error for what gives another value each time."""
+    return UnsupportedError(
+        f"jit: {where} draws random numbers or tells the time, which the compiled program would repeat for "
+        "ever: do it outside, pass the result in"
+    )

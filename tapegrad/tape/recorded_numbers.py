@@ -1,0 +1,123 @@
+"""Numbers on a tape: Python's arithmetic on followed numbers as steps, and values that go into Python as guards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..storage import Storage
+from .number import Number, Numbers, plain
+from .primitive import PRIMITIVES, Primitive
+from .program import Var
+from .recorded_walks import RecordedWalks
+from .variable import TensorBase, storage_of
+
+__all__ = ["RecordedNumbers"]
+
+_STEPS = {
+    "add": "add", "sub": "sub", "mul": "mul", "truediv": "div", "floordiv": "floor_divide", "mod": "remainder",
+    "pow": "pow", "neg": "neg", "abs": "abs", "math.sqrt": "sqrt", "math.exp": "exp", "math.log": "log",
+}  # fmt: skip
+_DOUBLE = np.dtype(np.float64)
+
+
+class RecordedNumbers(RecordedWalks):
+    """A recorder's part that knows numbers. `scalars` are the Vars of those the host computes, by their positions."""
+
+    def __init__(self, name: str, strict: bool = False) -> None:
+        super().__init__(name, strict)
+        self.numbers = Numbers()
+        self.scalars: dict[int, Var] = {}
+        self._number_vars: dict[Any, Var] = {}
+        self._read_out: set[Storage] = set()
+
+    def operand(self, x: Any, prim: Primitive, operands: Sequence[Any], out: TensorBase) -> Any:
+        """An operand that is no tensor: a literal, or the Var of a number that is followed."""
+        if type(x) is not Number:
+            return x
+        if x._numbers is not self.numbers:  # left over from another recording
+            return plain(x)
+        choice = prim.name == "where"
+        beside = [o._array.dtype for o in operands[choice:] if isinstance(o, TensorBase)]
+        return self._number_in(x, beside[0] if beside else out._array.dtype)
+
+    def scalar(self, x: Any) -> Any:
+        """An operand that is no tensor, of a step that takes numbers as they are: of a followed one its Var."""
+        if type(x) is not Number:
+            return x
+        return self._number(x._position) if x._numbers is self.numbers else plain(x)
+
+    def plain_params(self, params: dict[str, Any]) -> dict[str, Any]:
+        """Parameters are part of the program: a number among them is guarded."""
+        if any(type(x) is Number for x in params.values()):
+            return {name: x._plain() if type(x) is Number else x for name, x in params.items()}
+        return params
+
+    def _number_in(self, x: Number, dtype: np.dtype[Any]) -> Any:
+        """The Var of a number in the given dtype."""
+        key = x._position, dtype
+        if key not in self._number_vars:
+            var = self._number(x._position)
+            cast = var.dtype != dtype
+            like = Var((), dtype)
+            self._number_vars[key] = (
+                self.emit(PRIMITIVES["cast"], (var,), {"dtype": dtype}, like, False) if cast else var
+            )
+        return self._number_vars[key]
+
+    def _number(self, position: int) -> Var:
+        """The Var, in double precision, of the note at `position`: an input of the tape if the host knows it."""
+        numbers = self.numbers
+        key = position, None
+        if key in self._number_vars:
+            return self._number_vars[key]
+        if not numbers.items(position):
+            var = self.scalars[position] = Var((), _DOUBLE, False, f"n{position}")
+        else:
+            var = self._computed(position)
+        self._number_vars[key] = var
+        return var
+
+    def _computed(self, position: int) -> Var:
+        """The steps that do again what Python did with values of tensors."""
+        operation, operands, positions = self.numbers.notes[position]
+        like = Var((), _DOUBLE)
+        if operation == "item":
+            var = self.stopped(operands[0])
+            if var.shape:
+                var = self.emit(PRIMITIVES["reshape"], (var,), {"shape": ()}, Var((), var.dtype), False)
+            return (
+                self.emit(PRIMITIVES["cast"], (var,), {"dtype": _DOUBLE}, like, False) if var.dtype != _DOUBLE else var
+            )
+        if operation not in _STEPS:
+            raise self.unsupported(f"{operation.removeprefix('math.')} of a value read out of a tensor, put into one")
+        parts = [
+            self._number(x) if is_position else float(x) for x, is_position in zip(operands, positions, strict=True)
+        ]
+        return self.emit(PRIMITIVES[_STEPS[operation]], parts, {}, like, False)
+
+    def reads_value(self, what: str, t: TensorBase | None = None) -> None:
+        """A tensor's value goes into Python: a guard, when jit records. `item()` gives a number that is followed."""
+        if not self.strict or t is None or what == "item()":
+            return
+        if what == "bool()" and t._array.size == 1:
+            self.numbers.ask("bool", self.numbers.item(self.stopped(self.read(t)), t._array.item()))
+            return
+        self.numbers.read(self.stopped(self.read(t)), t._array, what)
+        if what == "numpy()":
+            self._read_out.add(storage_of(t).memory)
+
+    def before_write(self, t: TensorBase) -> None:
+        """As without numbers; and memory that Python looks at must stay as it is."""
+        if t._storage is not None and t._storage.memory in self._read_out:
+            raise self.unsupported("an in-place write to a tensor that numpy() was called on")
+        super().before_write(t)
+
+    def item(self, t: TensorBase) -> Any:
+        """The one value of `t`."""
+        value = t._array.reshape(()).item()
+        value = value.item() if isinstance(value, np.generic) else value
+        found = self.numbers.item(self.stopped(self.read(t)), value)
+        return found._plain() if self.numbers.rigid or type(value) not in (int, float) else found

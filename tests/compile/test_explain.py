@@ -1,0 +1,235 @@
+"""What a jitted function says of itself: what was captured, followed, guarded, mutated, donated, and why it recompiled."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+from tapegrad.compile.reasons import Difference
+
+
+def two(value=2.0):
+    return tg.tensor([1.0, value])
+
+
+def trained():
+    model = SimpleNamespace(w=tg.ones(2, requires_grad=True), rate=0.1, scale=2, flag=True, steps=tg.zeros(()))
+
+    def step(x):
+        (model.w * x * model.w).sum().backward()
+        with tg.no_grad():
+            model.w -= model.rate * model.w.grad
+        model.w.grad = None
+        model.steps += 1
+        return x * model.scale if x.sum() > 0 else -x
+
+    return tg.jit(step), model
+
+
+def test_before_the_first_call():
+    fast, _ = trained()
+    explained = fast.explain(two())
+    assert explained.fits is None and explained.why == [] and explained.programs == []
+    assert str(explained).startswith("This call runs eagerly, to make a new program")
+    assert fast.specialisations == []
+
+
+def test_what_a_program_captured_follows_guards_and_changes():
+    fast, model = trained()
+    for _ in range(3):
+        fast(two())
+    explained = fast.explain(two())
+    assert explained.fits == 0 and explained.why == []
+    (program,) = explained.programs
+    assert program.number == 0 and program.calls == 2 and program.why == [] and program.checked == "checked"
+    assert program.captured == ["model.w", "model.steps"]
+    assert program.numbers == ["model.rate"]
+    assert "model.scale = 2" in program.constants and "model.flag = True" in program.constants
+    assert len(program.guards) == 1 and "bool is True" in program.guards[0] and "test_explain.py" in program.guards[0]
+    assert set(program.mutated) == {"model.w", "model.steps"}
+    assert program.donated == []  # a guard can reject the run
+    for word in ("model.w", "model.rate", "model.scale = 2", "bool is True", "called 2 times"):
+        assert word in str(explained)
+    assert model.w.grad is None
+
+
+def test_what_is_donated():
+    model = SimpleNamespace(w=tg.ones(2), v=tg.ones(2), r=tg.ones(2))
+
+    def step(x):
+        model.w.add_(x * model.r)
+        model.v.mul_(2)
+        return x * 1
+
+    fast = tg.jit(step)
+    for _ in range(3):
+        fast(two())
+    (program,) = fast.explain(two()).programs
+    assert program.donated == ["model.w", "model.v"]
+    assert program.captured == ["model.w", "model.r", "model.v"] or set(program.captured) == {
+        "model.w",
+        "model.v",
+        "model.r",
+    }
+
+
+def test_an_argument_is_not_a_capture():
+    fast = tg.jit(lambda x, parts: x.add_(parts["a"]))
+    for _ in range(2):
+        fast(two(), {"a": two(), "rate": 0.5})
+    (program,) = fast.explain(two(), {"a": two(), "rate": 0.5}).programs
+    assert program.mutated == ["x"] and program.donated == []
+
+
+def test_it_runs_nothing():
+    fast, model = trained()
+    fast(two())
+    before = model.w.tolist(), model.steps.item(), tg.get_rng_state().tolist()
+    for x in (two(), two(-5.0), tg.ones(3, 2), two().double()):
+        fast.explain(x)
+    assert (model.w.tolist(), model.steps.item(), tg.get_rng_state().tolist()) == before
+    assert len(fast.specialisations) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "before", "after"),
+    [
+        (lambda m: setattr(m, "flag", False), "m.flag", "True", "False"),
+        (lambda m: setattr(m, "n", 3), "m.n", "2", "3"),
+        (lambda m: setattr(m, "rate", 1), "m.rate", "float", "1"),
+        (lambda m: setattr(m, "text", "b"), "m.text", "'a'", "'b'"),
+        (lambda m: m.list.append(1), "m.list", "1", "2"),
+        (lambda m: m.dict.update(b=1), "m.dict", "a", "b"),
+        (lambda m: setattr(m, "new", 1), "m", "", "new"),
+        (lambda m: setattr(m, "w", tg.ones(3)), "shape of m.w", "(2,)", "(3,)"),
+        (lambda m: setattr(m, "w", tg.ones(2).double()), "dtype of m.w", "float32", "float64"),
+        (lambda m: m.w.requires_grad_(), "requires_grad of m.w", "False", "True"),
+        (lambda m: setattr(m.w, "grad", tg.ones(2)), "m.w.grad", "None", "tensor"),
+        (lambda m: setattr(m, "array", np.zeros(2)), "m.array", "", ""),
+        (lambda m: setattr(m, "none", 1.5), "m.none", "None", "float"),
+        (lambda m: tg.set_grad_enabled(False), "mode", "True", "False"),
+        (lambda m: tg.set_default_dtype(tg.float64), "mode", "float32", "float64"),
+    ],
+)
+def test_why_a_call_recompiles(change, what, before, after):
+    m = SimpleNamespace(
+        w=tg.ones(2), rate=0.5, n=2, flag=True, text="a", list=[1], dict={"a": 1}, array=np.ones(2), none=None
+    )
+
+    def step(x):
+        return (m.w * x).sum() * m.rate + m.n
+
+    fast, x = tg.jit(step), tg.ones(1)
+    fast(x)
+    fast(x)
+    try:
+        change(m)
+        explained = fast.explain(x)
+        fast(x)
+    finally:
+        tg.set_grad_enabled(True)
+        tg.set_default_dtype(tg.float32)
+    assert explained.fits is None and len(explained.why) == 1
+    difference = explained.why[0]
+    assert isinstance(difference, Difference)
+    assert what in difference.what and before in difference.before and after in difference.after
+    assert str(difference) in str(explained)
+    assert fast.specialisations[-1].number == 1 and what in fast.specialisations[-1].why[0].what
+
+
+def test_the_nearest_program_is_compared_with():
+    m = SimpleNamespace(a=1, b="x")
+
+    def step(x):
+        return x * m.a
+
+    fast = tg.jit(step)
+    for a, b in ((True, "x"), (False, "x"), (False, "y")):
+        m.a, m.b = a, b
+        fast(tg.ones(1))
+    whys = [[d.what for d in spec.why] for spec in fast.specialisations]
+    assert whys == [[], ["m.a"], ["m.b"]]
+
+
+def test_another_answer_says_where_python_asked():
+    fast = tg.jit(lambda x: x * 2 if x.sum() > 0 else -x)
+    fast(two())
+    fast(two(-5.0))
+    (difference,) = fast.specialisations[1].why
+    assert "bool" in difference.what and "test_explain.py" in difference.what
+    assert (difference.before, difference.after) == ("True", "False")
+
+
+def test_the_arguments():
+    fast = tg.jit(lambda *args, **kwargs: args[0] * len(args) * len(kwargs))
+    fast(two())
+    fast(two(), two())
+    fast(two(), rate=1.0)
+    assert ["arguments" in spec.why[0].what for spec in fast.specialisations[1:]] == [True, True]
+
+
+# Storms
+
+
+def calls(fast, change, count=12):
+    """The warnings of so many calls, each after a change."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for turn in range(count):
+            fast(change(turn))
+    return caught
+
+
+def test_a_storm_warns_once_names_its_cause_and_goes_on_eagerly():
+    m = SimpleNamespace(name="", total=tg.zeros(2))
+
+    def step(x):
+        m.total += x
+        return x * len(m.name)
+
+    fast = tg.jit(step)
+
+    def change(turn):
+        m.name += "a"
+        return tg.ones(2)
+
+    caught = calls(fast, change, 20)
+    assert len(caught) == 1
+    text = str(caught[0].message)
+    assert "step" in text and "m.name" in text and "8 times" in text
+    assert caught[0].filename.endswith("test_explain.py")
+    assert len(fast.specialisations) <= 9
+    assert m.total.tolist() == [20.0, 20.0]
+    m.name = "a" * 3
+    known = fast.specialisations[2].calls
+    fast(tg.ones(2))
+    fast(tg.ones(2))
+    assert fast.specialisations[2].calls > known  # what was compiled is still used
+
+
+@pytest.mark.parametrize(
+    ("function", "change", "cause"),
+    [
+        (lambda x: x * 2, lambda turn: tg.ones(turn + 1), "shape of x"),
+        (lambda x: x * int(x.sum()), lambda turn: tg.full((1,), float(turn)), "int"),
+        (lambda x: x * len(str(x)), lambda turn: tg.full((1,), float(turn)), r"repr|str"),
+        (lambda x: x[x > 0], lambda turn: tg.arange(-5.0, 10.0) + turn % 14 - 7, "nonzero"),
+    ],
+)
+def test_storms_of_every_kind_name_their_cause(function, change, cause):
+    import re
+
+    fast = tg.jit(function)
+    caught = calls(fast, change)
+    assert len(caught) == 1
+    assert re.search(cause, str(caught[0].message)) and "test_explain.py" in caught[0].filename
+    for turn in range(3):
+        assert fast(change(turn)).tolist() == function(change(turn)).tolist()
+
+
+def test_no_storm_where_the_same_come_again():
+    fast = tg.jit(lambda x: x * 2 if x.sum() > 0 else -x)
+    assert calls(fast, lambda turn: tg.full((1 + turn % 3,), (-1.0) ** turn), 40) == []
+    assert len(fast.specialisations) == 6

@@ -1,0 +1,1161 @@
+"""jit never goes stale: one test for each way in which a compiled function could go on with what is no longer so.
+
+Each compares a jitted function with the same function run eagerly, call by call: results, arguments, all state. What
+would be told apart by nobody at the second call is told apart at the third, so most call several times on both sides of
+a change.
+"""
+
+import functools
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import tapegrad as tg
+import tapegrad.nn.functional as F  # noqa: N812
+from tapegrad.testing import max_compiles
+
+from .alongside import Pair, assert_alike
+
+
+def two():
+    return (tg.tensor([1.0, 2.0]),)
+
+
+def pair_of(value):
+    return lambda: (tg.tensor([1.0, value]),)
+
+
+def setting(**values):
+    """A change of a world: sets attributes."""
+    return lambda world: [setattr(world, name, value) for name, value in values.items()]
+
+
+def leaf(*values):
+    return tg.tensor(values, requires_grad=True)
+
+
+# Captured state that is another at a later call
+
+
+def test_a_parameter_rebound_after_the_first_call():
+    def build():
+        model = SimpleNamespace(w=leaf(2.0, 3.0))
+
+        def step(x):
+            loss = (x * model.w * model.w).sum()
+            loss.backward()
+            return loss.detach()
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for values in ((5.0, 7.0), (1.0, -1.0)):
+        pair.both(lambda model, values=values: setattr(model, "w", leaf(*values)))
+        pair.call(two, 3)
+    assert pair.compilations == 2  # without a gradient, and with one
+
+
+def test_a_parameter_rebound_to_another_tensor_of_the_program():
+    def build():
+        model = SimpleNamespace(a=tg.ones(2), b=tg.zeros(2))
+
+        def step(x):
+            model.a.add_(x)
+            return model.b * 2
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for change in (
+        lambda model: setattr(model, "b", model.a),
+        lambda model: setattr(model, "b", tg.zeros(2)),
+        lambda model: setattr(model, "b", model.a.detach()),
+        lambda model: setattr(model, "a", tg.ones(2)),
+    ):
+        pair.both(change)
+        pair.call(two, 3)
+
+
+def test_parameters_whose_data_is_replaced():
+    def build():
+        model = SimpleNamespace(w=leaf(1.0, 1.0))
+        return lambda x: (model.w * x).sum().detach() * 1, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for data in ([3.0, 4.0], [[3.0, 4.0], [1.0, 2.0]], [3.0, 4.0]):
+        pair.both(lambda model, data=data: setattr(model.w, "data", tg.tensor(data)))
+        pair.call(two, 3)
+    assert pair.compilations == 2
+
+
+def test_a_captured_list_that_grew_and_shrank():
+    def build():
+        layers = [tg.ones(2)]
+
+        def step(x):
+            for layer in layers:
+                x = x * 2 + layer
+            return x
+
+        return step, layers
+
+    pair = Pair(build)
+    pair.call(two, 2)
+    pair.both(lambda layers: layers.append(tg.full((2,), 3.0)))
+    pair.call(two, 2)
+    pair.both(lambda layers: layers.reverse())
+    pair.call(two, 2)
+    pair.both(lambda layers: layers.pop())
+    pair.call(two, 2)
+    assert pair.compilations == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "programs"),
+    [
+        ((1.5, 2.5, -0.0, 0.0, float("inf"), float("nan"), 1e-40, 1e300), 1),  # a float is an input
+        ((1, 2, 3, -4, 2**40), 2),  # an int becomes one when it has changed
+        ((True, False, True, False), 2),
+        (("a", "bb", "a"), 2),
+        ((None, 1.0, None), 2),
+        ((1, 1.0, True, np.float32(1), np.float64(1)), 5),  # equal, and not the same
+        (((1.5, 2), (2.5, 2), (2.5, 3)), 2),
+        ((frozenset({1}), frozenset({1, 2})), 2),
+        ((np.ones(2, np.float32), np.zeros(2, np.float32)), 2),
+        ((slice(0, 1), slice(0, 2)), 2),
+    ],
+    ids=lambda value: type(value[0]).__name__ if isinstance(value, tuple) else "",
+)
+def test_a_captured_python_number_or_flag_that_changed(values, programs):
+    def build():
+        config = SimpleNamespace(value=values[0])
+
+        def step(x):
+            value = config.value
+            if isinstance(value, tuple):
+                value = value[0] * value[1]
+            if isinstance(value, np.ndarray | slice | str | frozenset) or value is None:
+                value = len(repr(value))
+            return x * value
+
+        return step, config
+
+    pair = Pair(build)
+    pair.call(two, 2)
+    for value in (*values[1:], *values):
+        pair.both(setting(value=value))
+        pair.call(two, 2)
+    assert pair.compilations <= programs
+
+
+def test_numbers_and_flags_wherever_they_are_kept():
+    class Holder:
+        __slots__ = ("rate",)
+
+    class Layer:
+        gain = 1.5
+
+    def build():
+        holder = Holder()
+        holder.rate = 1.5
+        layer = Layer()
+        config = {"groups": [{"rate": 0.5, "betas": (0.9, 0.99)}], "deep": SimpleNamespace(flag=False)}
+
+        def helper(x, scale=2.0):
+            return x * scale * helper.factor
+
+        helper.factor = 3.0
+
+        def step(x):
+            group = config["groups"][0]
+            x = helper(x) * holder.rate * group["rate"] * group["betas"][1] * layer.gain
+            return -x if config["deep"].flag else x
+
+        return step, SimpleNamespace(holder=holder, config=config, helper=helper, layer=layer)
+
+    pair = Pair(build)
+    pair.call(two, 2)
+    for change in (
+        lambda w: setattr(w.holder, "rate", 2.5),
+        lambda w: w.config["groups"][0].update(rate=0.25),
+        lambda w: w.config["groups"][0].update(betas=(0.9, 0.1)),
+        lambda w: setattr(w.config["deep"], "flag", True),
+        lambda w: setattr(w.helper, "factor", 4.0),
+        lambda w: setattr(w.helper, "__defaults__", (5.0,)),
+        lambda w: setattr(w.layer, "gain", 0.5),
+        lambda w: w.config["groups"].__setitem__(0, {"rate": 1.0, "betas": (0.0, 1.0)}),
+    ):
+        pair.both(change)
+        pair.call(two, 2)
+
+
+def test_the_switch_between_training_and_evaluation():
+    def build():
+        model = SimpleNamespace(training=True, mean=tg.zeros(2), var=tg.ones(2))
+
+        def step(x):
+            x = F.batch_norm(x, model.mean, model.var, training=model.training)
+            return F.dropout(x, 0.5, training=model.training)
+
+        return step, model
+
+    worlds = []
+    (eager, eager_model), (original, model) = build(), build()
+    fast = tg.jit(original)
+    for function, world in ((eager, eager_model), (fast, model)):
+        tg.manual_seed(0)
+        outs = []
+        for turn in range(8):
+            world.training = turn % 4 < 2
+            outs.append(function(tg.tensor([[1.0, 2.0], [3.0, 5.0], [0.0, 1.0]])))
+        worlds.append((outs, world))
+    assert_alike(*worlds)
+    assert len(fast.specialisations) == 2
+
+
+# What a tensor is
+
+
+def test_another_dtype_shape_requires_grad_or_layout():
+    makers = [
+        lambda: tg.ones(2, 3),
+        lambda: tg.ones(3, 2),
+        lambda: tg.ones(2, 3, dtype=tg.float64),
+        lambda: tg.ones(2, 3, dtype=tg.int32),
+        lambda: tg.ones(2, 3, dtype=tg.bool),
+        lambda: tg.ones(2, 3, dtype=tg.bfloat16),
+        lambda: tg.ones(2, 0),
+        lambda: tg.ones(3, 2).t(),
+        lambda: tg.ones(2, 6)[:, ::2],
+        lambda: tg.ones(2, 3, requires_grad=True),
+    ]
+    pair = Pair(lambda: (lambda x: (x * 2, x.reshape(-1) + 1), None))
+    for turn in range(2):
+        for make in makers:
+            pair.call(lambda make=make: (make(),), 2)
+        assert pair.compilations == len(makers), turn
+
+
+def test_a_captured_tensor_of_another_dtype_shape_or_requires_grad():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2))
+        return lambda x: (model.w * x).sum(), model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for make in (
+        lambda: tg.ones(2, dtype=tg.float64),
+        lambda: tg.ones(3, 2),
+        lambda: tg.ones(2, requires_grad=True),
+        lambda: tg.tensor(3),
+        lambda: tg.full((2,), 4.0),
+    ):
+        pair.both(lambda model, make=make: setattr(model, "w", make()))
+        pair.call(two, 3)
+    pair.both(lambda model: model.w.requires_grad_())
+    pair.call(two, 2)
+
+
+def test_another_grad_mode_or_default_dtype():
+    def build():
+        w = leaf(1.0, 3.0)
+
+        def step(x):
+            with tg.no_grad():
+                y = w * x
+            with tg.enable_grad():
+                z = w * x
+            return y, z, w * x, tg.is_grad_enabled(), tg.zeros(1)
+
+        return step, w
+
+    pair = Pair(build)
+    for _ in range(2):
+        pair.call(two, 2)
+        with tg.no_grad():
+            pair.call(two, 2)
+        tg.set_default_dtype(tg.float64)
+        try:
+            pair.call(lambda: (tg.tensor([1.0, 2.0], dtype=tg.float32),), 2)
+        finally:
+            tg.set_default_dtype(tg.float32)
+    assert pair.compilations == 3
+
+
+def test_inference_mode():
+    w = leaf(1.0, 3.0)
+    fast = tg.jit(lambda x: x * w)
+    for _ in range(2):
+        for _ in range(2):
+            assert not fast(*two()).is_inference()
+        with tg.inference_mode():
+            for _ in range(3):
+                out = fast(*two())
+                assert out.is_inference() and not out.requires_grad
+
+
+def test_gradients_none_and_present():
+    def build():
+        model = SimpleNamespace(w=leaf(1.0, 1.0))
+
+        def step(x):
+            (model.w * x * model.w).sum().backward()
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 4)
+    for change in (
+        lambda model: setattr(model.w, "grad", None),
+        lambda model: setattr(model.w, "grad", tg.full((2,), 5.0)),
+        lambda model: model.w.grad.zero_(),
+        lambda model: setattr(model.w, "grad", None),
+    ):
+        pair.both(change)
+        pair.call(two, 3)
+    assert pair.compilations == 2
+
+
+def test_a_flag_of_a_parameter_turned_off_and_on():
+    def build():
+        model = SimpleNamespace(a=leaf(1.0, 1.0), b=leaf(2.0, 3.0))
+
+        def step(x):
+            (model.a * x * model.b).sum().backward()
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for flag in (False, True, False):
+        pair.both(lambda model, flag=flag: model.b.requires_grad_(flag))
+        pair.call(two, 2)
+
+
+# Optimisers
+
+
+@pytest.mark.parametrize("kind", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_a_learning_rate_changed_at_each_step_compiles_nothing(kind):
+    def build():
+        model = SimpleNamespace(w=leaf(2.0, 3.0))
+        model.optimiser = getattr(tg.optim, kind)([model.w], lr=0.1)
+
+        def step(x):
+            model.optimiser.zero_grad()
+            loss = (x * model.w * model.w).sum()
+            loss.backward()
+            model.optimiser.step()
+            return loss.detach()
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    with max_compiles(0):
+        for turn in range(5):
+            pair.both(lambda model, turn=turn: model.optimiser.param_groups[0].update(lr=0.1 / (turn + 2)))
+            pair.call(two)
+    assert pair.compilations == 2
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        lambda optimiser: tg.optim.lr_scheduler.StepLR(optimiser, 2),
+        lambda optimiser: tg.optim.lr_scheduler.ExponentialLR(optimiser, 0.9),
+        lambda optimiser: tg.optim.lr_scheduler.LambdaLR(optimiser, lambda epoch: 0.9**epoch),
+    ],
+    ids=["StepLR", "ExponentialLR", "LambdaLR"],
+)
+def test_a_scheduler_inside_the_step(schedule):
+    def build():
+        model = SimpleNamespace(w=leaf(2.0, 3.0))
+        model.optimiser = tg.optim.SGD([model.w], lr=0.1, momentum=0.5)
+        model.scheduler = schedule(model.optimiser)
+
+        def step(x):
+            model.optimiser.zero_grad()
+            loss = (x * model.w * model.w).sum()
+            loss.backward()
+            model.optimiser.step()
+            model.scheduler.step()
+            return loss.detach()
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 8)
+    assert pair.compilations <= 5
+
+
+# What goes out
+
+
+def test_an_intermediate_leaked_into_a_list_a_global_an_attribute_or_a_tensor():
+    def build():
+        model = SimpleNamespace(seen=[None, None], last=None, named={}, w=leaf(1.0, 2.0))
+        kept = None
+
+        def step(x):
+            nonlocal kept
+            y = x * 2
+            model.seen[0], model.last, model.named["y"], kept, model.w.note = y, y + 1, [y], (y, y * 3), y
+            model.last.mul_(2)
+            return x + 1
+
+        return step, SimpleNamespace(model=model, get=lambda: kept)
+
+    pair = Pair(build)
+    for turn in range(5):
+        pair.call(pair_of(float(turn)))
+    assert pair.compilations <= 2
+
+
+LEAKED = None
+
+
+def leak_to_global(x):
+    global LEAKED
+    LEAKED = x * 2
+    return x + 1
+
+
+def test_an_intermediate_leaked_into_a_global():
+    global LEAKED
+    fast = tg.jit(leak_to_global)
+    for turn in range(4):
+        fast(tg.full((2,), float(turn)))
+        assert LEAKED.tolist() == [2.0 * turn] * 2
+    LEAKED = None
+
+
+def test_an_intermediate_leaked_into_a_cache_is_refused_at_each_call():
+    @functools.lru_cache
+    def cached(n):
+        return tg.ones(2) * n
+
+    fast = tg.jit(lambda x: x + cached(3))
+    for _ in range(3):
+        with pytest.raises(tg.UnsupportedError, match=r"(?s)tensor.*test_never_stale"):
+            fast(*two())
+    assert fast.specialisations == []
+
+
+def test_a_numpy_array_overwritten_right_after_the_call():
+    array = np.ones((256, 256), np.float32)
+    fast = tg.jit(lambda t: (t @ t).sum())
+    x = tg.from_numpy(array)
+    fast(x)
+    for turn in range(20):
+        array[...] = turn
+        out = fast(x)
+        array[...] = -1
+        assert out.item() == turn * turn * 256.0**3
+
+
+def test_captured_numpy_memory_overwritten_right_after_the_call():
+    arrays = [np.ones(4, np.float32) for _ in range(2)]
+    captured = [tg.from_numpy(array) for array in arrays]
+    functions = [lambda x, w=w: w.mul_(2) + x for w in captured]
+    functions[1] = tg.jit(functions[1])
+    for turn in range(6):
+        outs = []
+        for function, array in zip(functions, arrays, strict=True):
+            array[0] = turn
+            outs.append(function(tg.ones(4)))
+            array[1] = -turn
+        assert_alike([outs[0], captured[0], arrays[0]], [outs[1], captured[1], arrays[1]])
+
+
+def test_a_numpy_array_passed_or_captured_is_watched_or_refused():
+    array = np.arange(3)
+    fast = tg.jit(lambda x, a: x * float(a[0] + captured[1]))
+    captured = np.arange(3)
+    for turn in range(4):
+        array[0] = captured[1] = turn % 2
+        assert fast(tg.ones(1), array).item() == 2 * (turn % 2)
+        array[0] = captured[1] = 77
+    with pytest.raises(tg.UnsupportedError, match=r"pass a tensor"):
+        tg.jit(lambda a: tg.tensor(a) * 2)(array)
+    with pytest.raises(tg.UnsupportedError, match="NumPy array"):
+        tg.jit(lambda a: a.sum())(np.zeros(300_000))
+
+
+def test_an_array_that_numpy_gave_is_not_written_over_by_later_calls():
+    def build():
+        model = SimpleNamespace(w=tg.ones(4))
+        return lambda x: model.w.add_(x.sum()), model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    views = [(world.w.view(2, 2), world.w.detach(), world.w.numpy()) for world in (pair.eager, pair.jitted)]
+    copies = [(world.w.clone(), tg.tensor(world.w.tolist())) for world in (pair.eager, pair.jitted)]
+    for _ in range(3):
+        pair.call(two)
+        assert_alike(views[0], views[1])
+        assert_alike(copies[0], copies[1])
+    with tg.no_grad():
+        for view, alias, array in views:
+            view[0] = 5
+            alias.mul_(2)
+            array[3] = -1
+    pair.compare()
+    pair.call(two, 2)
+    assert_alike(views[0], views[1])
+
+
+def test_results_that_are_held_outlive_later_calls():
+    def build():
+        model = SimpleNamespace(w=tg.ones(4), out=None)
+
+        def step(x):
+            model.w.add_(x.sum())
+            model.out = model.w + 0
+            return model.w.clone(), model.w.detach().clone(), model.w * 1
+
+        return step, model
+
+    pair = Pair(build)
+    held = [(pair.step(*two()), pair.eager.out, pair.fast(*two()), pair.jitted.out) for _ in range(6)]
+    for eager, eager_out, jitted, out in held:
+        assert_alike([eager, eager_out], [jitted, out])
+
+
+def test_a_result_that_is_an_argument_or_a_capture():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2))
+
+        def step(x, y):
+            x.add_(1)
+            model.w.mul_(2)
+            return x, [y, x], {"w": model.w, "model": model}
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(lambda: (*two(), *two()), 3)
+    x, y = *two(), *two()
+    out = pair.fast(x, y)
+    assert out[0] is x and out[1][0] is y and out[2]["w"] is pair.jitted.w and out[2]["model"] is pair.jitted
+
+
+def test_a_result_bound_to_no_name():
+    def build():
+        w = tg.ones(2)
+
+        def step(x):
+            x.mul_(2)
+            w.add_(1)
+            x + w
+            tg.rand(2)
+
+        return step, w
+
+    pair = Pair(build)
+    ends = []
+    for function in (pair.step, pair.fast):
+        tg.manual_seed(0)
+        x = tg.ones(2)
+        for _ in range(4):
+            function(x)
+        ends.append((x, tg.get_rng_state()))
+    assert_alike(*ends)
+    pair.compare()
+
+
+def test_an_argument_mutated_and_not_returned():
+    def build():
+        def step(x, parts):
+            x.add_(1).mul_(2)
+            parts["out"] = parts.pop("in") * x
+            parts["list"].append(x.sum())
+
+        return step, None
+
+    pair = Pair(build)
+    pair.call(lambda: (*two(), {"in": tg.ones(2), "list": [1.5]}), 4)
+    assert pair.compilations == 1
+
+
+def test_versions_count_every_write():
+    def build():
+        w = tg.ones(2)
+
+        def step(x):
+            w.add_(x)
+            w.mul_(2)
+            x[0] = 3.0
+            x.add_(1)
+            return (x * 1).mul_(2).add_(1)
+
+        return step, w
+
+    pair = Pair(build)
+    pair.call(two, 4)
+
+
+# Randomness
+
+
+def test_a_seed_set_inside():
+    def build():
+        def step(x):
+            tg.manual_seed(3)
+            return x + tg.rand(2), tg.initial_seed()
+
+        return step, None
+
+    pair = Pair(build)
+    for seed in range(4):
+        tg.manual_seed(seed)
+        pair.call(two)
+        assert tg.initial_seed() == 3
+    assert pair.compilations <= 2
+
+
+def test_draws_are_fresh_at_each_call_and_the_same_as_eagerly():
+    def step(x):
+        return x + tg.rand(2), tg.randint(0, 9, (3,)), tg.randperm(5)
+
+    fast = tg.jit(step)
+    runs = []
+    for function in (step, fast):
+        tg.manual_seed(1)
+        runs.append(([[part.tolist() for part in function(*two())] for _ in range(4)], tg.get_rng_state().tolist()))
+    assert runs[0] == runs[1]
+    assert len({str(draws) for draws in runs[0][0]}) == 4
+    assert len(fast.specialisations) == 1
+
+
+def test_a_generator_of_ones_own():
+    def build():
+        holder = SimpleNamespace(generator=tg.Generator())
+        holder.generator.manual_seed(4)
+        return lambda x: x + tg.rand(2, generator=holder.generator), SimpleNamespace(holder=[holder])
+
+    (eager, eager_world), (original, world) = build(), build()
+    fast = tg.jit(original)
+    for _ in range(4):
+        assert eager(*two()).tolist() == fast(*two()).tolist()
+    states = [w.holder[0].generator.get_state().tolist() for w in (eager_world, world)]
+    assert states[0] == states[1]
+
+
+# An exception midway
+
+
+class MidwayError(Exception):
+    pass
+
+
+def test_an_exception_midway_leaves_everything_as_before():
+    def build():
+        model = SimpleNamespace(
+            w=leaf(1.0, 2.0), n=0, total=0.5, seen=[1], fail=False, named={"a": 1, "b": 2.0}, members={1}
+        )
+        model.optimiser = tg.optim.Adam([model.w], lr=0.1)
+        count = 0
+
+        def step(x):
+            nonlocal count
+            count += 1
+            model.n += 1
+            model.total *= 2
+            model.seen.append(x * 2)
+            del model.named["a"]
+            model.named["c"] = model.members
+            model.members.add(7)
+            model.extra = 5
+            (model.w * x * model.w).sum().backward()
+            model.optimiser.step()
+            model.optimiser.zero_grad()
+            x.add_(tg.rand(2))
+            if model.fail:
+                raise MidwayError
+            del model.seen[1:], model.named["c"], model.extra
+            model.named.clear()
+            model.named.update(a=1, b=2.0)
+            model.members.discard(7)
+            model.n -= 1
+            model.total /= 2
+            return x
+
+        return step, SimpleNamespace(model=model, get=lambda: count)
+
+    pair = Pair(build)
+
+    def failing():
+        pair.jitted.model.fail = True
+        pair.fails(MidwayError, two)
+        pair.jitted.model.fail = False
+        pair.compare()
+
+    failing()
+    pair.call(two, 3)
+    failing()
+    pair.call(two)
+
+
+def test_an_exception_that_depends_on_a_value():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2), n=0.0)
+
+        def step(x):
+            model.w.add_(x)
+            model.n += 1
+            if (model.w > 100).any():
+                raise MidwayError(f"{x.sum().item():.1f}")
+            return model.w * model.n
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    for _ in range(2):
+        assert pair.fails(MidwayError, pair_of(200.0)) == "201.0"
+        pair.compare()
+        pair.call(two, 2)
+
+
+def test_keyboard_interrupt_midway():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2), stop=False, seen=[0])
+
+        def step(x):
+            model.w.add_(x)
+            model.seen.append(1)
+            if model.stop:
+                raise KeyboardInterrupt
+            model.seen.pop()
+            return model.w * 1
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 2)
+    pair.jitted.stop = True
+    pair.fails(KeyboardInterrupt, two)
+    pair.jitted.stop = False
+    pair.compare()
+    pair.call(two, 2)
+
+
+# Threads
+
+
+def test_threads_in_one_jitted_function_take_turns():
+    state = SimpleNamespace(n=0.0, w=tg.zeros(2))
+
+    def step(x):
+        state.n += 1
+        state.w.add_(x)
+        return state.w * 1, state.n
+
+    fast, outs, errors = tg.jit(step), [], []
+    fast(tg.ones(2))
+
+    def work():
+        try:
+            outs.extend(fast(tg.ones(2)) for _ in range(25))
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert state.n == 101.0 and state.w.tolist() == [101.0, 101.0]
+    assert sorted(n for _, n in outs) == [float(n) for n in range(2, 102)]
+    assert all(w.tolist() == [n, n] for w, n in outs)
+
+
+def test_threads_in_different_modes_and_branches():
+    w = leaf(1.0, 2.0)
+
+    def step(x):
+        return x * w if x.sum() > 0 else x - w
+
+    fast, wrong = tg.jit(step), []
+
+    def work(k):
+        for turn in range(20):
+            x = tg.full((2,), float((turn + k) % 7 - 3))
+            with tg.set_grad_enabled((turn + k) % 2 == 0):
+                expected, got = step(x), fast(x)
+            if expected.tolist() != got.tolist() or expected.requires_grad is not got.requires_grad:
+                wrong.append((expected, got))
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(fast.specialisations) == 4
+
+
+# Iterators
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: iter([1.0, 2.0]),
+        lambda: (float(n) for n in range(3)),
+        lambda: enumerate([1.0]),
+        lambda: zip([1.0], [2.0], strict=True),
+        lambda: map(float, [1, 2]),
+        lambda: {"a": 1.0}.values(),
+        lambda: reversed([1.0, 2.0]),
+    ],
+)
+def test_an_iterator_from_outside_is_refused_and_not_consumed(make):
+    stream = make()
+    with pytest.raises(tg.UnsupportedError, match=r"stream is a builtins.*pass"):
+        tg.jit(lambda x: [x * 2 for _ in stream])(*two())
+    with pytest.raises(tg.UnsupportedError, match=r"given is a builtins.*pass"):
+        tg.jit(lambda x, given: [x * 2 for _ in given])(*two(), stream)
+    assert len([*stream]) == len([*make()])
+
+
+def test_iterators_made_inside_see_what_is_there_now():
+    def build():
+        rates = [1.5, 2.5]
+
+        def scaled(x):
+            for n, rate in enumerate(rates):
+                yield x * rate + n
+
+        def step(x):
+            return sum(scaled(x)), [a * b for a, b in zip(rates, reversed(rates), strict=True)]
+
+        return step, rates
+
+    pair = Pair(build)
+    pair.call(two, 2)
+    pair.both(lambda rates: rates.append(5.0))
+    pair.call(two, 2)
+    pair.both(lambda rates: rates.__setitem__(0, 9.0))
+    pair.call(two, 2)
+    assert pair.compilations == 2
+
+
+def test_an_iterator_of_ones_own_goes_on_from_call_to_call():
+    class Batches:
+        def __init__(self):
+            self.i = 0
+            self.rows = [tg.full((2,), float(n)) for n in range(3)]
+
+        def __iter__(self):
+            return self
+
+        def __next__(self):
+            self.i = (self.i + 1) % 3
+            return self.rows[self.i]
+
+    def build():
+        batches = Batches()
+        return lambda x: x * next(batches) + next(iter(batches)), batches
+
+    pair = Pair(build)
+    pair.call(two, 7)
+    assert pair.compilations <= 4
+
+
+def test_a_generator_returned_or_kept_is_refused():
+    with pytest.raises(tg.UnsupportedError, match="generator"):
+        tg.jit(lambda x: (x * n for n in range(3)))(*two())
+
+
+# Python that depends on values
+
+
+def test_branches_taken_alternately_are_compiled_once_each():
+    def build():
+        def step(x):
+            if x.sum() > 3:
+                return x * 2
+            if x[0] > x[1]:
+                return x - 1
+            return -x
+
+        return step, None
+
+    pair = Pair(build)
+    for value in (0.0, 3.0, 1.5):
+        pair.call(pair_of(value), 2)
+    assert pair.compilations == 3
+    with max_compiles(0):
+        for value in (0.0, 3.0, 1.5, 3.0, 0.0, 1.5, 1.5, 0.5, 2.5):
+            pair.call(pair_of(value))
+    assert pair.compilations == 3
+
+
+def test_branches_with_state_in_them():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2), up=tg.zeros(()), down=tg.zeros(()))
+
+        def step(x):
+            loss = (model.w * x).sum()
+            if loss < 10:
+                model.w.add_(x)
+                model.up += 1
+            else:
+                model.w.mul_(0.1)
+                model.down += 1
+            return loss
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 10)
+    assert pair.compilations == 2
+
+
+def test_loops_of_data_dependent_length():
+    def build():
+        def step(x):
+            n = 0
+            while x.sum() < 100:
+                x = x * 2
+                n += 1
+            for _ in range(int(x[0]) % 3):
+                x = x + 1
+            return x, n
+
+        return step, None
+
+    pair = Pair(build)
+    values = (1.0, 10.0, 60.0)
+    for value in values:
+        pair.call(pair_of(value), 2)
+    known = pair.compilations
+    with max_compiles(0):
+        for value in (*values, *reversed(values)):
+            pair.call(pair_of(value))
+    assert known == pair.compilations == 3
+
+
+def test_item_is_followed_and_compiles_once():
+    def build():
+        meter = SimpleNamespace(last=0.0, total=0.0, best=None)
+
+        def step(x):
+            loss = x.sum().item()
+            meter.last = loss
+            meter.total += loss * 0.5
+            return x * loss, loss, loss / 2, {"loss": [loss]}
+
+        return step, meter
+
+    pair = Pair(build)
+    for value in (1.0, 2.0, -5.0, 1e30, float("nan"), float("inf"), -1.0):
+        pair.call(pair_of(value))
+    assert pair.compilations == 1
+
+
+def test_item_compared_and_kept():
+    def build():
+        meter = SimpleNamespace(best=1e9, worst=-1e9)
+
+        def step(x):
+            loss = x.sum().item()
+            meter.best = min(meter.best, loss)
+            if loss > meter.worst:
+                meter.worst = loss
+            return x * loss
+
+        return step, meter
+
+    pair = Pair(build)
+    for value in (1.0, 2.0, -5.0, 3.0, 3.0, -7.0, 0.5, 8.0):
+        pair.call(pair_of(value))
+    assert pair.compilations <= 4
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda x: float(x.numpy().max()),
+        lambda x: x.tolist()[1],
+        lambda x: int(x.sum()),
+        lambda x: float(x[1]),
+        lambda x: len(str(x)),
+        lambda x: len(f"{x.sum().item():.2f}"),
+        lambda x: round(x.sum().item()),
+        lambda x: bool((x > 1.5).any()),
+        lambda x: np.asarray(x)[1].item(),
+        lambda x: [row.item() for row in x][1],
+        lambda x: 3.0 if 2.0 in x else 4.0,
+        lambda x: x.argmax().item(),
+        lambda x: len(x[x > 1]),
+        lambda x: len(tg.nonzero(x > 1)),
+        lambda x: max(x).item(),
+        lambda x: hash(x.sum().item()) % 1000,
+        lambda x: {1.0: 2.0}.get(x[1].item(), 3.0),
+    ],
+)
+def test_a_value_read_in_python_is_a_guard(read):
+    pair = Pair(lambda: (lambda x: (x * read(x), read(x)), None))
+    values = (0.5, 2.0, 1.0)
+    for value in values:
+        pair.call(pair_of(value), 2)
+    with max_compiles(0):
+        for value in (*values, *reversed(values)):
+            pair.call(pair_of(value))
+    assert pair.compilations <= 3
+
+
+def test_printing_prints_what_is_there(capsys):
+    def step(x):
+        print(x, x.sum().item())
+        return x * 1
+
+    fast = tg.jit(step)
+    for value in (1.0, 2.0, 3.0):
+        step(*pair_of(value)())
+        expected = capsys.readouterr().out
+        fast(*pair_of(value)())
+        assert capsys.readouterr().out == expected
+
+
+def test_an_early_return():
+    def build():
+        model = SimpleNamespace(n=0.0)
+
+        def step(x):
+            if not x.isfinite().all():
+                return None
+            model.n += 1
+            for part in x:
+                if part < 0:
+                    return part * 1
+            return x * 2, model.n
+
+        return step, model
+
+    pair = Pair(build)
+    for value in (1.0, float("nan"), -1.0, 2.0, float("inf"), -2.0, 3.0):
+        pair.call(pair_of(value))
+    assert pair.compilations == 3
+
+
+def test_an_exception_of_arithmetic_is_an_answer_too():
+    for values in ((0.0, 2.0, 0.0, 3.0), (2.0, 0.0, 3.0, 0.0)):
+
+        def build(values=values):
+            config = SimpleNamespace(rate=values[0])
+
+            def step(x):
+                try:
+                    rate = 1 / config.rate
+                except ZeroDivisionError:
+                    rate = -1.0
+                try:
+                    total = 1 / (x.sum().item() - 1)
+                except ZeroDivisionError:
+                    total = -2.0
+                return x * rate * total
+
+            return step, config
+
+        pair = Pair(build)
+        for rate in values:
+            pair.both(setting(rate=rate))
+            for value in values:
+                pair.call(pair_of(value), 2)
+
+
+def test_numbers_that_cannot_become_ints():
+    def build():
+        def step(x):
+            try:
+                n = int(x.sum().item())
+            except ValueError:
+                n = -1
+            except OverflowError:
+                n = -2
+            return x * 0 + n
+
+        return step, None
+
+    pair = Pair(build)
+    for value in (1.0, 1.0, float("nan"), 1.0, float("inf"), 1.0, float("nan"), float("inf")):
+        pair.call(pair_of(value))
+    assert pair.compilations <= 3
+
+
+def test_the_type_of_a_number():
+    def build():
+        config = SimpleNamespace(rate=1.5)
+
+        def step(x):
+            loss = x.sum().item()
+            x = x * 2 if type(config.rate) is float else x * 3
+            x = x + 1 if type(loss) in (int, float) else x + 2
+            return x + {int: 1, float: 2}[type(loss)]
+
+        return step, config
+
+    pair = Pair(build)
+    pair.call(two, 3)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x * float(x.sum()),
+        lambda x: x * int(x.sum()),
+        lambda x: x if x.sum() > 0 else -x,
+        lambda x: x * float(x.numpy().sum()),
+        lambda x: x * x.tolist()[0],
+        lambda x: (repr(x), x * 1)[1],
+        lambda x: x[x > 1.5],
+        lambda x: x * round(x.sum().item()),
+        lambda x: x * 2 if x.sum().item() > 1 else x * 1,
+        lambda x: tg.nonzero(x),
+    ],
+)
+def test_without_guards_each_is_an_error(function):
+    fast = tg.jit(function, fullgraph_guards=False)
+    for _ in range(2):
+        with pytest.raises(tg.UnsupportedError, match=r"(?s)known only when the program runs.*test_never_stale"):
+            fast(*two())
+    assert fast.specialisations == []
+
+
+def test_without_guards_captured_numbers_may_be_asked():
+    """What they are is known before the program runs."""
+
+    def build():
+        config = SimpleNamespace(rate=1.5)
+        return lambda x: x * 2 if config.rate > 1 else x, config
+
+    pair = Pair(build, fullgraph_guards=False)
+    for rate in (1.5, 0.5, 2.5, 0.25):
+        pair.both(setting(rate=rate))
+        pair.call(two)
+    assert pair.compilations == 2
+
+
+def test_without_guards_what_needs_none_still_compiles():
+    config = SimpleNamespace(rate=1.5, flag=True, n=2)
+
+    def step(x):
+        loss = x.sum().item()
+        config.last = loss
+        return x * loss * config.rate * config.n if config.flag else x
+
+    fast = tg.jit(step, fullgraph_guards=False)
+    for value in (1.0, 2.0, 3.0):
+        x = tg.tensor([1.0, value])
+        assert_alike(step(x), fast(x))
+        assert config.last == 1.0 + value
