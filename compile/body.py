@@ -71,7 +71,10 @@ class Body(Writer):
             names = self.constant([name for _, _, name in spec.histories.live])
             first = bool(spec.scalars)
             watched = [k + first for k, i in enumerate(spec.reads) if i in spec.histories.saved]
-            self.line(f"forward.attach(residual, ({inputs}), ({grown}), {names}, {watched})", 1)
+            places = {i: k + first for k, i in enumerate(spec.reads)}
+            reach = self.constant([{places[i] for i in reached if i in places} for reached in spec.histories.reach])
+            lasting = spec.histories.lasting
+            self.line(f"forward.attach(residual, ({inputs}), ({grown}), {names}, {watched}, {reach}, {lasting})", 1)
 
     def _numbers(self, positions: Sequence[int]) -> None:
         for position in self.spec.numbers.needed(positions):

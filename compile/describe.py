@@ -18,7 +18,7 @@ import numpy as np
 
 from ..dtypes import dtype
 from ..environment import Reachable, slots_of
-from ..tape import TensorBase, Var, base_of
+from ..tape import TensorBase, Var, base_of, chain_of
 from ..tape.number import Number, plain
 from ..tape.variable import Chain
 from ..tree import registered
@@ -255,6 +255,10 @@ class Describer:
         recorder, text = self.run.recorder, self.text
         if t._storage is None:
             return None
+        base = base_of(t)
+        position = None if base is None else recorder.position(base)
+        if base is not None and position is not None:
+            return text.tensor(position, self.found), chain_of(t)[len(chain_of(base)) :], True
         root, chain = recorder.describe(t)
         if isinstance(root, int):
             return text.tensor(root, self.found), chain, t._node is not None
@@ -308,6 +312,12 @@ def _is_free_function(value: Any) -> bool:
     )
 
 
+_SEEN_THROUGH = frozenset({
+    object, types.SimpleNamespace, dict, list, set, collections.OrderedDict, collections.defaultdict, collections.deque,
+})  # fmt: skip
+"""Classes written in C whose instances hold nothing that cannot be seen."""
+
+
 def _maker(value: Any) -> Callable[[], Any] | None:
     """What makes an empty object like `value`, if all it is made of can be seen."""
     kind = type(value)
@@ -316,10 +326,10 @@ def _maker(value: Any) -> Callable[[], Any] | None:
     if kind is collections.defaultdict:
         return lambda: collections.defaultdict(value.default_factory)
     bases = [base for base in kind.__mro__ if not base.__flags__ & (1 << 9)]  # those written in C
-    known = {object, types.SimpleNamespace, dict, list, set, collections.OrderedDict, collections.defaultdict, collections.deque}
-    if registered(kind) is None and (not set(bases) <= known or isinstance(value, type | BaseException)):
+    if registered(kind) is None and (not set(bases) <= _SEEN_THROUGH or isinstance(value, type | BaseException)):
         return None
-    for base in (dict, list, set, types.SimpleNamespace):
-        if issubclass(kind, base):
-            return lambda: base.__new__(kind)
+    builtin: Any
+    for builtin in (dict, list, set, types.SimpleNamespace):
+        if issubclass(kind, builtin):
+            return lambda: builtin.__new__(kind)
     return lambda: object.__new__(kind)

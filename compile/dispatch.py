@@ -37,7 +37,8 @@ __all__ = ["write_dispatch"]
 _NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch": Mismatch,
     "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit": fit, "fresh": fresh_on_device,
-    "held": held.data, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look": look, "modules": sys.modules,
+    "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look": look,
+    "modules": sys.modules,
     "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data,
     "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "versioned": versioned,
     "whole_of": whole_of, "x64": jax.enable_x64,

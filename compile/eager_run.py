@@ -85,7 +85,8 @@ class EagerRun:
             finally:
                 silence()
             self._refuse_unseen(_drawn() != drawn)
-        except BaseException:
+        except BaseException as error:
+            error.args = tuple(map(plain, error.args))
             self.undo()
             raise
 
@@ -119,8 +120,8 @@ class EagerRun:
 
     def label(self, position: int) -> str:
         """What to call a captured tensor."""
-        labels = self.signature.labels
-        return labels[position] if position < len(labels) else "the base of a view"
+        found = self.signature.found
+        return found.text(found.tensors[position]) if position < len(found.tensors) else "the base of a view"
 
     def derived(self) -> dict[int, tuple[int, bool]]:
         """How to find the captures that the signature does not have: each as the base of one that it has, or (False) as

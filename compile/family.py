@@ -35,7 +35,7 @@ class Family:
 
         `missed` is the mismatch of one that was tried. Each that fails says which answer would have been another.
         """
-        spec = self._last or self.specs[-1]
+        spec: Specialisation | None = self._last or self.specs[-1]
         result: Any = None
         if type(missed) is Mismatch and missed.spec in self.specs:
             result = missed

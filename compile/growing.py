@@ -43,7 +43,7 @@ class Watched(list[Any]):
     __imul__ = _reading("__imul__")
     __repr__ = _reading("__repr__")
     __reduce_ex__ = _reading("__reduce_ex__")
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
     clear = _reading("clear")
     copy = _reading("copy")
     count = _reading("count")

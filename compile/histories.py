@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..engine import reachable
 from ..errors import GraphFreedError, InPlaceError, UnsupportedError
-from ..tape import Node, edge_of
+from ..tape import Node, TensorBase, edge_of
 from ..tape.saved import freed
 
 if TYPE_CHECKING:
@@ -22,14 +22,16 @@ __all__ = ["Histories", "histories_of"]
 class Histories:
     """Per tensor with a history: what it is called in the lines of code, its output, and the name of its node.
 
-    `live` are those whose graph can still be walked, to the inputs at the positions `needs`; those at `saved` may not be
-    written to until then. Of the `ended` any walk
-    raises an error, of the class and with the message given.
+    `live` are those whose graph can still be walked, to the inputs at the positions `needs`; those at `saved` may not
+    be written to until then; `reach` says which of `needs` each depends on, `lasting` that nothing was saved at all. A
+    walk of one of the `ended` raises an error, of the class and with the message given.
     """
 
     live: list[tuple[str, int, str]] = field(default_factory=list)
     needs: list[int] = field(default_factory=list)
     saved: set[int] = field(default_factory=set)
+    reach: list[set[int]] = field(default_factory=list)
+    lasting: bool = True
     ended: list[tuple[str, str, type[Exception], str]] = field(default_factory=list)
 
 
@@ -48,8 +50,10 @@ def histories_of(run: EagerRun, text: Description) -> Histories:
             continue
         found.live.append((made, output, node.name()))
         found.saved |= _saved_inputs(run, nodes)
+        found.lasting = found.lasting and not any(True for n in nodes for _ in n.kept())
         edges = {edge for n in nodes for edge in n.edges}
-        needed |= {i for edge, i in inputs.items() if edge in edges}
+        found.reach.append({i for edge, i in inputs.items() if edge in edges})
+        needed |= found.reach[-1]
     found.needs = sorted(needed)
     return found
 
@@ -58,7 +62,7 @@ def _node_before(run: EagerRun, t: TensorBase) -> Node | None:
     """Where the gradient of a captured tensor went when the run began: to its node then, or to the leaf."""
     known = run.before.get(id(t))
     if known is not None and known[1].node is not None:
-        return known[1].node  # type: ignore[no-any-return]
+        return known[1].node
     return edge_of(t)[0] if t._node is None and t._requires_grad else None
 
 

@@ -150,11 +150,13 @@ class Jitted:
             if self._unlearn(run):
                 return self._find(args, kwargs, None)
             if self._rigid or not run.follows or not isinstance(error, _FOR_PLAIN_NUMBERS):
+                run.printed.show()
                 raise
             return self._find_rigidly(args, kwargs)
         if self._unlearn(run):
             run.undo()
             return self._find(args, kwargs, None)
+        run.printed.show()
         with run:
             described = describe_run(run)
             run.settle(described.changes)
@@ -202,11 +204,11 @@ def jit(
     """Compile a function of tensors, keeping what it does when run eagerly. A decorator, with or without arguments.
 
     The function may be a whole training step: `backward()`, `autograd.grad`, hooks, `Function`s, checkpoints, random
-    numbers, an optimiser's step, changes to tensors, attributes, lists and dicts that it captures or is passed. Arguments
-    and results may be nested in containers and objects. Its result can be differentiated from outside. One program is
-    compiled per signature: shapes, dtypes, `requires_grad`, whether gradients are present, and every Python value the
-    function can reach; a value that changes is a new signature, but for floats, which are inputs, and for ints from
-    when they are first seen to change.
+    numbers, an optimiser's step, changes to tensors, attributes, lists and dicts that it captures or is passed.
+    Arguments and results may be nested in containers and objects. Its result can be differentiated from outside. One
+    program is compiled per signature: shapes, dtypes, `requires_grad`, whether gradients are present, and every Python
+    value the function can reach; a value that changes is a new signature, but for floats, which are inputs, and for
+    ints from when they are first seen to change.
 
     A tensor's value that goes into Python (a branch, `int(t)`, `t.numpy()`) is guarded: if it comes out otherwise at a
     later call, another program is used or made. `t.item()` gives a number that is followed: only what Python asks of it

@@ -46,12 +46,12 @@ def lower(tape: Tape) -> Callable[..., Any]:
 
 def lower_flat(tape: Tape) -> Callable[..., tuple[Any, ...]]:
     """As `lower`, always returning the tuple of the tape's outputs."""
-    actions = plan_tape(tape)
+    plan = functools.cache(lambda: plan_tape(tape))  # when first traced: some programs never are
 
     def program(*inputs: Any) -> tuple[Any, ...]:
         with jax.enable_x64(True):
             env: Env = dict(zip(tape.inputs, _checked_inputs(tape, inputs), strict=True))
-            evaluate(actions, env)
+            evaluate(plan(), env)
             return tuple([env[var] for var in tape.outputs])
 
     program.__name__ = program.__qualname__ = tape.name if tape.name.isidentifier() else "program"

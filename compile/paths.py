@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, class_names, slots_of
+from ..environment.functions import environment
 from ..tree import registered
 from .writer import Writer
 
@@ -181,5 +181,5 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "class": class_names,
     "slots": lambda x: (type(x), slots_of(x)),
     "static": _static,
-    "environ": lambda _: tuple(sorted(os.environ.items())),
+    "environ": lambda _: environment(),
 }

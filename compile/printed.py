@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -46,6 +47,7 @@ class Printed:
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
         self._labelled: list[tuple[TensorBase, str | None]] = []  # copies of what required grad, with their nodes
+        self._waiting: list[tuple[Any, str]] = []
         self.calls: list[tuple[list[Any], dict[str, Any]]] = []
 
     def __call__(self, *args: Any, **kwargs: Any) -> None:
@@ -56,9 +58,20 @@ class Printed:
         recorder = state.recorder
         state.recorder = None
         try:
-            print(*args, **kwargs)  # noqa: T201  (what the user asked for)
+            if recorder is not self._recorder:
+                print(*args, **kwargs)  # noqa: T201  (what the user asked for)
+                return
+            text = io.StringIO()
+            print(*args, **{**kwargs, "file": text})  # noqa: T201
+            self._waiting.append((kwargs.get("file"), text.getvalue()))
         finally:
             state.recorder = recorder
+
+    def show(self) -> None:
+        """Show what was printed: when it is clear that the recording is not made again."""
+        waiting, self._waiting = self._waiting, []
+        for stream, text in waiting:
+            print(text, end="", file=stream, flush=False)
 
     def _kept(self, x: Any) -> Any:
         if type(x) is Number or isinstance(x, _SHOWN):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["CompiledNode", "DifferentiableForward", "Residual", "differentiable_forward", "held", "kept_apart"]
 
 _NO_PLAN = SavePlan((), (), (), ())
-held: weakref.WeakSet[Node] = weakref.WeakSet()  # the nodes that hold on to values of tensors
+_nodes: weakref.WeakSet[Node] = weakref.WeakSet()
+held: set[Any] = _nodes.data  # type: ignore[attr-defined]
+"""The nodes that hold on to values of tensors, known weakly: empty if there are none."""
 
 
 class Residual(NamedTuple):
@@ -127,6 +129,8 @@ class DifferentiableForward:
         outputs: Sequence[TensorBase],
         names: Sequence[str],
         watched: Sequence[int] | None = None,
+        reach: Sequence[Collection[int]] | None = None,
+        lasting: bool = False,
     ) -> None:
         """Give `outputs`, fresh tensors of the differentiable leaves in order, their history: they require grad.
 
@@ -134,13 +138,16 @@ class DifferentiableForward:
         require grad. `names` says what the node of each output is called: several with different names have a node
         each, in front of the one that they share. If an input at one of the positions `watched` (by default all) is
         written to after this, the backward raises InPlaceError, as if it had been saved. Later writes to others have
-        no effect: backward, of any order, uses the values of the run. Raises InPlaceError for an inference tensor.
+        no effect: backward, of any order, uses the values of the run. `reach` says per output which of `needs` it
+        depends on: the others get no gradient from it; by default all. If `lasting`, backward frees nothing, as where
+        nothing would be saved. Raises InPlaceError for an inference tensor.
         """
         several = len(set(names)) > 1
         node = _class_called(f"{self.name}Backward" if several else names[0], CompiledNode)(
             self, residual, [_saved(x) for x in inputs], outputs
         )
         node.watched = range(len(inputs)) if watched is None else watched
+        node.reach, node.lasting = reach, lasting
         for index, (t, name) in enumerate(zip(outputs, names, strict=True)):
             if several:
                 t._node, t._index = _class_called(name, _Named)(node, index, t), 0
@@ -246,10 +253,12 @@ def _saved(x: Any) -> Any:
 class CompiledNode(Node):
     """A call of a `DifferentiableForward`, in the graph. `pull` runs the compiled pullback."""
 
-    __slots__ = ("_forward", "_inputs", "_outs", "_residual", "watched")
+    __slots__ = ("_forward", "_inputs", "_outs", "_residual", "lasting", "reach", "watched")
 
     _inputs: list[Any] | None
     watched: Sequence[int]
+    reach: Sequence[Collection[int]] | None
+    lasting: bool
 
     def __init__(
         self, forward: DifferentiableForward, residual: Residual, inputs: list[Any], outputs: Sequence[TensorBase]
@@ -265,7 +274,7 @@ class CompiledNode(Node):
         edges = [inputs[i].edge for i in forward.needs]
         self.edges = tuple([node for node, _ in edges])
         self.indices = tuple([index for _, index in edges])
-        held.add(self)
+        _nodes.add(self)
 
     def differentiable(self) -> list[int]:
         """The positions of the inputs that are tensors."""
@@ -277,6 +286,8 @@ class CompiledNode(Node):
 
     def release(self) -> None:
         """Forget the pullback and the inputs."""
+        if self.lasting:
+            return
         self._residual = self._inputs = None
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
@@ -289,6 +300,13 @@ class CompiledNode(Node):
         slots = g if self.outputs > 1 else [g]
         if all(slot is None for slot in slots):
             return [None] * len(self.edges)
+        found = self._pulled(residual, inputs, slots, create_graph)
+        if self.reach is not None:
+            met = {i for slot, reached in zip(slots, self.reach, strict=True) if slot is not None for i in reached}
+            found = [x if i in met else None for x, i in zip(found, self._forward.needs, strict=True)]
+        return found
+
+    def _pulled(self, residual: Residual, inputs: list[Any], slots: Sequence[Any], create_graph: bool) -> list[Any]:
         if create_graph:
             return self._pull_tensors(residual, inputs, slots)
         cotangents = [np.zeros(*kind) if c is None else c for c, kind in zip(slots, self._outs, strict=True)]

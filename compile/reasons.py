@@ -43,8 +43,8 @@ def differences(before: Signature, after: Signature) -> list[Difference]:
     if not found and before.shared != after.shared:
         found = [Difference("which tensors share memory", str(before.shared), str(after.shared))]
     if not found and before.key[-2:] != after.key[-2:]:  # type: ignore[index]
-        modes = [f"grad mode {k[-2]}, default dtype {k[-1]}" for k in (before.key, after.key)]  # type: ignore[index]
-        found = [Difference("the mode", *modes)]
+        old, new = [f"grad mode {k[-2]}, default dtype {k[-1]}" for k in (before.key, after.key)]  # type: ignore[index]
+        found = [Difference("the mode", old, new)]
     return found
 
 

@@ -15,7 +15,9 @@ from ..tape.variable import Chain
 from .device import store, value_of
 from .signature import Meta, memory_of, meta_of
 
-__all__ = ["MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "versioned"]
+__all__ = [
+    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "versioned",
+]  # fmt: skip
 
 MISS = object()
 """What a call returns that does not fit."""
@@ -120,7 +122,7 @@ def finish(outputs: Any, written: Any, anchors: Anchors) -> None:
 
 def refuse(t: TensorBase, kind: str, error: type[Exception], message: str) -> None:
     """Give `t`, which requires grad as the eager result does, a node that raises when a walk comes to it."""
-    t._node = CompiledBackward(kind, error, message, t._device)
+    t._node = CompiledBackward(kind, error, message, t._array if t._device is None else t._device)
     t._requires_grad = True
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from .dtypes import dtype, from_numpy_dtype
 from .errors import TapegradError
 from .memory import Memory, Window, base_of, located
+from .ops.creation import clone
 from .ops.support import reads_value
-from .tape import history
+from .tape import alias, history, state
 
 if TYPE_CHECKING:
     from .tensor import Tensor
@@ -46,17 +47,26 @@ def deep_copied(t: Tensor, memo: dict[Any, Any]) -> Tensor:
         raise TapegradError(
             "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment."
         )
-    reads_value("deepcopy()", t)
-    owner, row, window = located(t._array)
-    memories = memo.setdefault(_MEMO, {})
-    memory = memories.get(id(owner))
-    if memory is None:
-        memory = memories[id(owner)] = Memory(row.copy(), base_of(owner, window), owner)
-    out = memo[id(t)] = _dressed(memory.open(window), t)
+    out = memo[id(t)] = _dressed(_copied_memory(t, memo.setdefault(_MEMO, {})), t)
     if t.grad is not None:
         out.grad = deep_copied(t.grad, memo)
     out.__dict__.update(copy.deepcopy(t.__dict__, memo))
     return out
+
+
+def _copied_memory(t: Tensor, memories: dict[int, Any]) -> Tensor:
+    """`t` on a copy of its memory, which `memories` has if it was copied already."""
+    owner, row, window = located(t._array)
+    memory = memories.get(id(owner))
+    recorder = state.now.recorder
+    if recorder is not None:
+        if memory is not None:
+            raise recorder.unsupported("deepcopy() of tensors that share memory")
+        memories[id(owner)] = owner
+        return clone(alias(t))
+    if memory is None:
+        memory = memories[id(owner)] = Memory(row.copy(), base_of(owner, window), owner)
+    return memory.open(window)
 
 
 def reduced(t: Tensor) -> tuple[Any, ...]:

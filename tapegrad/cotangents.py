@@ -55,8 +55,13 @@ def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None
             leaf._grad = _copied(g) if held is None else held + g if create_graph else held.add_(g)
         elif held is None:
             # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
-            owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3 and g.flags.writeable
-            leaf._grad = wrap(g if owned else np.array(g))
+            owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3
+            flags = g.flags
+            if not flags.c_contiguous and leaf._array.flags.c_contiguous:
+                g = np.array(g, order="C")  # in the leaf's order, as PyTorch
+            elif not (owned and flags.writeable):
+                g = np.array(g)
+            leaf._grad = wrap(g)
         elif held._view is None and not state.now.watchers:  # `held += g` without the operation around it
             array = writable(held)
             np.add(array, g, out=array)

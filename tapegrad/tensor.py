@@ -216,7 +216,7 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
         """A DLPack capsule of the memory. Raises BufferError if it requires grad: detach first."""
         return dlpack.capsule(self, stream, max_version, dl_device, copy)
 
-    def __dlpack_device__(self) -> tuple[Any, int]:
+    def __dlpack_device__(self) -> Any:
         """The kind and number of the device: the CPU."""
         return dlpack.CPU
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["Structure", "containers", "flatten", "follow", "register_pytree_node", "unflatten", "registered"]
+__all__ = ["Structure", "containers", "flatten", "follow", "register_pytree_node", "registered", "unflatten"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

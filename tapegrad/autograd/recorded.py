@@ -119,6 +119,8 @@ def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
     """Add a gradient, which nobody else has, to a leaf."""
     held = leaf._grad
     if held is None:
+        if leaf._array.flags.c_contiguous and not g._array.flags.c_contiguous:
+            g._array = np.array(g._array, order="C")  # in the leaf's order, as `cotangents.accumulate` has it
         leaf._grad = g
     elif create_graph:
         leaf._grad = held + g

@@ -18,12 +18,17 @@ from ..errors import UnsupportedError
 from .reachable import CHANGING_MODULES, Place, Reachable, changing, replaceable
 from .values import attributes
 
-__all__ = ["builtin", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
+__all__ = ["builtin", "environment", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
 
 _UNSEEN = tuple(
     getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "input", "open", "__import__")
 )
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+
+
+def environment() -> tuple[tuple[str, str], ...]:
+    """The variables of the process's environment."""
+    return tuple(sorted(os.environ.items()))
 
 
 def function(value: Any, number: int, found: Reachable) -> None:
@@ -33,6 +38,8 @@ def function(value: Any, number: int, found: Reachable) -> None:
         if sys.modules.get(value.__module__) in CHANGING_MODULES:
             raise changing(found.text(number))
         found.note("is", number, value)
+        if value is os.getenv:
+            found.note("environ", number, environment())
         for part, how, name in _wrapped(value):
             found.look(part, Place(number, how, name))
         return
@@ -93,7 +100,7 @@ def _globals(value: types.FunctionType, number: int, code: Code, found: Reachabl
 
 
 def _is_generated(code: Code) -> bool:
-    """Whether the standard library wrote the code: the methods of a frozen dataclass look at types, but of no number."""
+    """Whether the standard library wrote the code: a frozen dataclass's looks at types, but not at those of numbers."""
     return code.code.co_filename == "<string>" and code.code.co_name in ("__setattr__", "__delattr__")
 
 
@@ -105,7 +112,7 @@ def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
     if part is np and "random" in code.attributes:
         raise changing(f"{place.name}.random")
     if part.__name__ == "os" and ("environ" in code.attributes or "getenv" in code.attributes):
-        found.note("environ", place, tuple(sorted(os.environ.items())))
+        found.note("environ", place, environment())
     elif is_library_module(part):
         if part in CHANGING_MODULES:
             raise changing(found.text(place))
@@ -171,6 +178,8 @@ def module(value: Any, number: int, found: Reachable) -> None:
     if not is_library_module(value):
         raise found.refusal(number, "is a module of yours held as a value, so that what is read of it cannot be seen")
     found.note("is", number, value)
+    if value is os:
+        found.note("environ", number, environment())
 
 
 def identity(value: Any, number: int, found: Reachable) -> None:

@@ -54,8 +54,9 @@ def _other(value: Any, number: int, found: Reachable) -> None:
         found.note("type", number, type(value))
         found.look(value.__wrapped__, Place(number, "attribute", "__wrapped__"))
         return
-    entry = registered(type(value))
-    if entry is not None and objects.is_written_in_c(type(value)):
+    kind: Any = type(value)
+    entry = registered(kind)
+    if entry is not None and objects.is_written_in_c(kind):
         parts, static = entry[0](value)
         found.note("static", number, (type(value), static))
         found.look(tuple(parts), Place(number, "parts", None))

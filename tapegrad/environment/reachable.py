@@ -49,8 +49,8 @@ class Reachable:
     """
 
     __slots__ = (
-        "_handle", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists", "maths", "objects", "places",
-        "printing", "rigid", "seen", "tensors",
+        "_handle", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists", "maths",
+        "objects", "places", "printing", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -155,11 +155,15 @@ def replaceable(place: Place, found: Reachable) -> bool:
             return True
         if how not in ("[", "under"):
             return False
-        if type(found.objects[parent]) in (list, dict, collections.OrderedDict, collections.defaultdict):
+        holder: Any = found.objects[parent]
+        if type(holder).__setitem__ in _PLAIN_WRITES if hasattr(type(holder), "__setitem__") else False:
             return True
-        if not isinstance(found.objects[parent], tuple):
+        if not isinstance(holder, tuple):
             return False
         place = found.places[parent]
+
+
+_PLAIN_WRITES = (dict.__setitem__, list.__setitem__, collections.OrderedDict.__setitem__)
 
 
 def changing(where: str) -> UnsupportedError:

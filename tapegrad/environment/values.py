@@ -83,11 +83,11 @@ def array(value: Any, number: int, found: Reachable) -> None:
 
 def sequence(value: Any, number: int, found: Reachable) -> None:
     """A list, tuple or deque; of a list that is only appended to, no more than that it is one."""
-    if type(value) is list and found.lists and found.text(number) in found.lists:
-        if replaceable(found.places[number], found):
-            found.note("type", number, list)
-            found.growing.append(number)
-            return
+    is_watched = type(value) is list and found.lists and found.text(number) in found.lists
+    if is_watched and replaceable(found.places[number], found):
+        found.note("type", number, list)
+        found.growing.append(number)
+        return
     found.note("length", number, (type(value), len(value)))
     for i, part in enumerate(value):
         found.look(part, Place(number, "[", i))

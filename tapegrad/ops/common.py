@@ -24,7 +24,7 @@ from ..tape import (
     write,
 )
 from ..tape.apply import mismatch
-from ..tape.number import Number
+from ..tape.number import is_followed
 from .support import cpp_name, warn_user
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def _literal(op: str, x: Any, d: dtype) -> Any:
         raise TypeError(f"{op}(): expected a Tensor or a number, got {type(x).__name__}")
     if isinstance(x, np.generic):
         x = x.item()
-    if type(x) is Number and d.category == dtypes.FLOATING:
+    if is_followed(x) and d.category == dtypes.FLOATING:
         return x * 1.0 if isinstance(x, int) else x
     if d.category == dtypes.INTEGRAL:
         return int(np.array(x).astype(d.numpy))  # out-of-range integers wrap, as in PyTorch

@@ -17,7 +17,7 @@ from ..primitives.arithmetic import mul as mul_p
 from ..primitives.structure import cast
 from ..primitives.structure import full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
-from ..tape.number import Number
+from ..tape.number import is_followed
 from .support import made_like, reads_value, sizes, spelled
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Device = None, requires_grad
     TypeError for what is no number, RuntimeError for `requires_grad` on an integer or bool dtype.
     """
     check_device(device)
-    if type(data) is Number:
+    if is_followed(data):
         return full((), data, dtype=_or_default(dtype), requires_grad=requires_grad)
     return new_leaf(_from_data(data, None if dtype is None else dtypes.to_dtype(dtype)), requires_grad)
 
@@ -200,7 +200,7 @@ def _filled(shape: tuple[int, ...], value: complex, d: dtype, device: Device, re
         raise TapegradError(_NO_GRADIENT)
     if d.category == dtypes.INTEGRAL and isinstance(value, int):
         check_range(value, d)
-    if type(value) is Number and d.is_floating_point:  # an operand, which a recording follows: unlike a parameter
+    if d.is_floating_point and is_followed(value):  # an operand, which a recording follows: unlike a parameter
         t = apply(mul_p, (apply(full_p, (), {"shape": shape, "value": 1, "dtype": d.numpy}), value))
     else:
         t = apply(full_p, (), {"shape": shape, "value": value, "dtype": d.numpy})

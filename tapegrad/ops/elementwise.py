@@ -10,7 +10,7 @@ from ..errors import DtypeError, TapegradError
 from ..primitives import analytic, arithmetic
 from ..primitives.arithmetic import conj as conj_p
 from ..tape import Primitive, TensorBase, apply, renamed
-from ..tape.number import Number
+from ..tape.number import is_followed
 from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
 from .comparison import bitwise_and, eq, lt, ne
 from .creation import check_range, clone, full_like
@@ -119,7 +119,7 @@ def pow(input: TensorLike, exponent: TensorLike) -> Tensor:
         return cast_to(pow(cast_to(base, dtypes.uint8), int(exponent)), dtypes.bool_)
     if base._array.dtype.kind in "biu" and exponent < 0:
         raise TapegradError("Integers to negative integer powers are not allowed.")
-    if type(exponent) is Number:
+    if is_followed(exponent):
         return binary(arithmetic.pow_, base, exponent)
     whole = isinstance(exponent, float) and exponent.is_integer() and -(2**31) < exponent < 2**31
     return apply(arithmetic.pow_scalar, (base,), {"exponent": int(exponent) if whole else exponent})

@@ -12,7 +12,7 @@ from ..errors import TapegradError
 from ..primitives import arithmetic
 from ..primitives import indexing as p
 from ..tape import TensorBase, apply, check_writable, renamed, write
-from ..tape.number import Number
+from ..tape.number import is_followed
 from .common import broadcast_shapes, cast_to, dtype_of, unmoved
 from .creation import check_range, clone, tensor
 from .shaping import expand
@@ -86,7 +86,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
 
 
 def _fill(x: Tensor, name: str, value: Any) -> Tensor:
-    followed = type(value) is Number and x._array.dtype.kind == "f"
+    followed = is_followed(value) and x._array.dtype.kind == "f"
     literal = value if followed else assigned(x, value)._array.astype(x._array.dtype).item()
     return write(x, renamed(name, apply(arithmetic.where, (False, x, literal))))
 

@@ -24,18 +24,8 @@ if TYPE_CHECKING:
     from .program import Var
 
 __all__ = [
-    "Came",
-    "Guard",
-    "Note",
-    "Number",
-    "Numbers",
-    "ReadOut",
-    "came_to",
-    "can_fail",
-    "following_math",
-    "outcome_of",
-    "plain",
-]
+    "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math", "is_followed", "outcome_of", "plain",
+]  # fmt: skip
 
 
 class Note(NamedTuple):
@@ -83,13 +73,18 @@ def outcome_of(value: Any) -> Any:
     return value
 
 
-_ARITHMETIC = {
+_ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
     "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "neg": operator.neg, "pos": operator.pos,
     "abs": operator.abs,
 }  # fmt: skip
-_FUNCTIONS = {name: getattr(math, name) for name in ("sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "pow",
-    "sin", "cos", "tan", "tanh", "atan", "atan2", "hypot", "fabs", "copysign", "floor", "ceil")}  # fmt: skip
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    name: getattr(math, name)
+    for name in (
+        "sqrt", "exp", "log", "log2", "log10", "log1p", "expm1", "pow", "sin", "cos", "tan", "tanh", "atan", "atan2",
+        "hypot", "fabs", "copysign", "floor", "ceil",
+    )
+}  # fmt: skip
 _QUESTIONS: dict[str, Callable[..., Any]] = {
     "lt": operator.lt, "le": operator.le, "eq": operator.eq, "ne": operator.ne, "gt": operator.gt, "ge": operator.ge,
     "bool": bool, "int": int, "float": float, "complex": complex, "index": operator.index, "round": round,
@@ -214,6 +209,11 @@ class Numbers:
         """The Vars whose values the note at `position` depends on."""
         notes = [self.notes[p] for p in self.needed([position])]
         return [note.operands[0] for note in notes if note.operation == "item"]
+
+
+def is_followed(x: Any) -> bool:
+    """Whether `x` is a number that a recording follows."""
+    return type(x) is Number
 
 
 def plain(x: Any) -> Any:

@@ -146,7 +146,7 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
 
 def fresh_on_device(value: Any) -> Tensor:
     """A new leaf tensor whose value is on the device, fetched when first read on the host."""
-    t = _new(_on_device_class(_tensor_type))
+    t: Any = _new(_on_device_class(_tensor_type))  # type: ignore[arg-type]
     t._device = value
     t._requires_grad = False
     t._node = None
@@ -175,7 +175,7 @@ class _OnDevice:
 
 
 @functools.cache
-def _on_device_class(cls: type[TensorBase]) -> type[TensorBase]:
+def _on_device_class(cls: Any) -> Any:
     namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
     return type(cls.__name__, (_OnDevice, cls), namespace)
 

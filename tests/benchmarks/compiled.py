@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import gc
-import math
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import jax
 import numpy as np
-from models import LARGE, TINY, Model, jax_step, tapegrad_step, torch_step
+from models import LARGE, MLP, TINY, Model, Transformer, jax_step, tapegrad_step, torch_step
 from tables import Row, megabytes, table
 from timing import paired, seconds_of, taking_turns
 
@@ -49,6 +48,8 @@ def report_steady(torch: ModuleType | None) -> None:
         runs = contenders(model, torch)
         require_agreement({name: [run() for _ in range(5)] for name, run in runs.items()})
         others = {name: waiting(*jax_step(model, loss)) for name, loss in model.others().items()}
+        if model in TINY:
+            others["JAX, gradients returned"] = waiting(*jax_step(model, grads=True))
         best = paired(runs | others)
         rows.append(Row(model.name, best, DISPATCH if model in TINY else STEADY))
         rows += [Row(f"  {name}", {"tapegrad": best["tapegrad"], "JAX": best[name]}) for name in others]
@@ -120,49 +121,38 @@ def program_of(step: Any) -> Any:
         return spec.program.lower(*inputs).compile()
 
 
-def peak(executable: Any) -> int:
-    """Bytes of all that the program has in memory at once."""
+def added(executable: Any) -> int:
+    """Bytes that a run of the program adds to what its arguments have: outputs, unless in their place, and the rest."""
     found = executable.memory_analysis()
-    sizes = found.argument_size_in_bytes, found.output_size_in_bytes, found.temp_size_in_bytes
-    return sum(sizes) - found.alias_size_in_bytes
+    return found.output_size_in_bytes - found.alias_size_in_bytes + found.temp_size_in_bytes
 
 
-def live(make: Callable[[], tuple[Any, tuple[Any, ...]]]) -> int:
-    """Bytes that stay on the device after five steps."""
+def live(others: set[int]) -> int:
+    """Bytes on the device, but for the arrays among `others`."""
     gc.collect()
-    before = {id(x) for x in jax.live_arrays()}
-    step, batch = make()
+    return sum(x.nbytes for x in jax.live_arrays() if id(x) not in others)
+
+
+def memory_of_step(model: Model, program: str) -> tuple[int, int]:
+    """Bytes on the device between steps, and at most within one."""
+    others = [*jax.live_arrays()]  # kept, or their numbers would be used again
+    step, batch = tapegrad_step(model, check="never") if program == "tapegrad" else jax_step(model)
     for _ in range(5):
-        loss = step(*batch)
-    loss.item()
-    gc.collect()
-    return sum(x.nbytes for x in jax.live_arrays() if id(x) not in before)
+        step(*batch).item()
+    between = live({id(x) for x in others})
+    if program == "tapegrad":
+        return between, between + added(program_of(step))
+    return between, between + added(step.function.lower(*step.held, *batch).compile())
 
 
 def report_memory(torch: ModuleType | None) -> None:
-    """Print the memory of steps with Adam."""
-    peaks, lives = [], []
-    for model in (LARGE[0], LARGE[2]):
-        step, batch = tapegrad_step(model, check="never")
-        for _ in range(4):
-            step(*batch).item()
-        by_hand, arrays = jax_step(model)
-        lowered = by_hand.function.lower(*by_hand.held, *arrays)
-        size = sum(math.prod(array.shape) * 4 for array in model.parameters().values())
-        name = f"{model.name.split(',')[0]}, {megabytes(size)} of parameters"
-        peaks.append(Row(name, {"tapegrad": peak(program_of(step)), "JAX": peak(lowered.compile())}, MEMORY))
-        del step, by_hand
-        figures = {
-            "tapegrad": live(lambda m=model: tapegrad_step(m, check="never")),
-            "JAX": live(lambda m=model: jax_step(m)),
-        }
-        lives.append(Row(name, figures))
-    print(table("peak memory of a step with Adam, says XLA", COLUMNS[:2], peaks, megabytes))
-    print(
-        table(
-            "what stays on the device between steps (.grad is kept, which JAX by hand does not)",
-            COLUMNS[:2],
-            lives,
-            megabytes,
-        )
-    )
+    """Print the memory of steps with Adam. Gradients stay in `.grad` between steps; JAX by hand keeps none."""
+    within, between = [], []
+    for model in (MLP(), MLP(sizes=(784, 2048, 2048, 10)), Transformer()):
+        size = sum(array.nbytes for array in model.parameters().values())
+        name = f"{model.name.partition(',')[0]}, {megabytes(size)} of parameters"
+        found = {program: memory_of_step(model, program) for program in COLUMNS[:2]}
+        between.append(Row(name, {program: kept for program, (kept, _) in found.items()}))
+        within.append(Row(name, {program: most for program, (_, most) in found.items()}, MEMORY))
+    print(table("most memory within a step with Adam", COLUMNS[:2], within, megabytes))
+    print(table("memory between steps: .grad is kept, which JAX by hand does not", COLUMNS[:2], between, megabytes))

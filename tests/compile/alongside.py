@@ -57,9 +57,11 @@ class _Parts:
         elif isinstance(x, set | frozenset):
             yield f"{path} members", sorted(map(repr, x))
         elif isinstance(x, dict | list | tuple | collections.deque):
-            yield f"{path} contents", [*map(repr, x)] if isinstance(x, dict) else len(x)
-            for key, part in x.items() if isinstance(x, dict) else enumerate(x):
-                yield from self.walk(part, f"{path}[{key!r}]")
+            yield f"{path} length", len(x)
+            for i, part in enumerate(x.values() if isinstance(x, dict) else x):
+                yield from self.walk(part, f"{path}[{i}]")
+            if isinstance(x, dict):
+                yield from self.walk((*x,), f"the keys of {path}")
         elif isinstance(x, types.FunctionType):
             for name, cell in zip(x.__code__.co_freevars, x.__closure__ or (), strict=True):
                 with contextlib.suppress(ValueError):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import tapegrad as tg
-from tapegrad.errors import UnsupportedError
+from tapegrad.errors import GraphFreedError, InPlaceError, UnsupportedError
 
 from ..stateful.machine import DisagreementError
 from ..stateful.observations import Observation, afterwards, assert_equal, observe
@@ -18,6 +18,8 @@ __all__ = ["Replay", "Runs", "refusal"]
 
 KNOWN = {
     "modified": "a write to what is saved raises eagerly only, or for results of compiled calls only",
+    "freed": "a graph that saved nothing may be walked twice eagerly only",
+    "stride()": "of what is expanded",
     "_version": "of new tensors and of gradients",
     "_is_view()": "of detach() of a view",
     "hook": "one that a refused function registered stays",
@@ -115,6 +117,12 @@ class Replay:
             except UnsupportedError as error:  # of what is run eagerly, on what was jitted
                 runs.afterwards[refusal(error)] += 1
                 return
+            except (InPlaceError, GraphFreedError) as error:
+                kind = "modified" if isinstance(error, InPlaceError) else "freed"
+                if kind not in KNOWN:
+                    raise self.disagreement(f"turn {turn}: {type(error).__name__}: {error}", pieces) from error
+                runs.afterwards[kind] += 1
+                return
             except Exception as error:
                 raise self.disagreement(f"turn {turn}: {type(error).__name__}: {error}", pieces) from error
             finally:
@@ -133,8 +141,8 @@ class Replay:
         try:
             assert_equal(known(observe(eager, expected.seen)), known(observe(jitted, world.seen)))
             for was, now in zip(afterwards(eager, expected.seen), afterwards(jitted, world.seen), strict=True):
-                if "modified" in KNOWN and failed(was) != failed(now):
-                    runs.afterwards["modified"] += 1
+                if failed(was) != failed(now):
+                    runs.afterwards[failed(was) or failed(now)] += 1
                     return
                 assert_equal(known(was), known(now))
         except DisagreementError as error:
@@ -153,9 +161,10 @@ def known(observations: list[Observation]) -> list[Observation]:
     return [(what, x) for what, x in observations if what.rpartition(".")[2] not in KNOWN]
 
 
-def failed(observations: list[Observation]) -> bool:
-    """Whether they are that a backward pass found something modified."""
-    return isinstance(observations[0][1], str) and observations[0][1] == "modified"
+def failed(observations: list[Observation]) -> str:
+    """The error of a backward pass, if it is of a kind that is known to differ, else ""."""
+    kind = observations[0][1]
+    return kind if isinstance(kind, str) and kind in KNOWN else ""
 
 
 def run_or_refuse(piece: Piece, world: World, runs: Runs) -> None:

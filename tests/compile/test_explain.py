@@ -101,7 +101,7 @@ def test_it_runs_nothing():
         (lambda m: setattr(m, "rate", 1), "m.rate", "float", "1"),
         (lambda m: setattr(m, "text", "b"), "m.text", "'a'", "'b'"),
         (lambda m: m.list.append(1), "m.list", "1", "2"),
-        (lambda m: m.dict.update(b=1), "m.dict", "a", "b"),
+        (lambda m: m.dict.update(b=1), "m.dict", "", "b"),
         (lambda m: setattr(m, "new", 1), "m", "", "new"),
         (lambda m: setattr(m, "w", tg.ones(3)), "shape of m.w", "(2,)", "(3,)"),
         (lambda m: setattr(m, "w", tg.ones(2).double()), "dtype of m.w", "float32", "float64"),

@@ -10,7 +10,7 @@ import pytest
 import tapegrad as tg
 from tapegrad.compile.device import from_device, value_of
 from tapegrad.compile.pullback import differentiable_forward
-from tapegrad.errors import GraphFreedError, InPlaceError, UnsupportedError
+from tapegrad.errors import GraphFreedError, InPlaceError
 
 RNG = np.random.default_rng(1)
 X, W, B = RNG.standard_normal((3, 4)), RNG.standard_normal((4, 2)), RNG.standard_normal(2)

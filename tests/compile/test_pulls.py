@@ -82,6 +82,17 @@ def test_a_wrong_rule_fails_the_check(monkeypatch):
         report.raise_if_failed()
 
 
+def test_rules_of_complex_numbers_pass():
+    def function(x):
+        y = x * (2 + 1j)
+        y.register_hook(lambda g: g * 1j)
+        (y * y.exp()).abs().sum().backward()
+
+    report = checked(function, leaf(0.5 + 1j, -1j, dtype=tg.complex128))
+    assert len(report.rules) >= 5
+    assert report.worst <= 1
+
+
 def test_without_user_code_there_is_nothing_to_compare():
     assert checked(lambda x: x.sin().sum().backward(), leaf(1.0)).rules == []
 

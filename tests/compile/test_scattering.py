@@ -46,9 +46,7 @@ def test_compiled_as_eager(line):
                 np.testing.assert_allclose(compiled, eager, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(
-    "line", ["x.normal_()", "x.resize_(7)", "x.apply_(abs)", "x.set_()", "tg.exp(x, out=tg.empty(0))"]
-)
+@pytest.mark.parametrize("line", ["x.resize_(7)", "x.apply_(abs)", "x.set_()", "tg.exp(x, out=tg.empty(0))"])
 def test_what_a_tape_cannot_say_is_refused(line):
     scope = {"tg": tg}
     exec(f"def step(x):\n    {line}\n    return x", scope)

@@ -50,7 +50,7 @@ class JittedMachine(EagerMachine):
 
     def run_again(self) -> None:
         replay = Replay(jittable(self.script, narrow=self.narrow), self.kinds, self.check_option, outside=self.outside)
-        if "modified" in KNOWN and any(line.endswith("# modified") for line in self.script):
+        if "modified" in KNOWN and any(line.endswith(("# modified", "# freed")) for line in self.script):
             return
         if "hook" in KNOWN and any(line.startswith("h") for line in self.script):
             return

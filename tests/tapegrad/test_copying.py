@@ -216,8 +216,12 @@ def test_deepcopy_within_a_recording() -> None:
     x = tg.ones(3)
     tape = tg.record(lambda x: copy.deepcopy(x) * 2, x)
     assert len(tape.outputs) == 1
+    fast = tg.jit(lambda x: copy.deepcopy(x) * 2)
+    for n in range(3):
+        assert fast(x * n).tolist() == [2 * n] * 3
+    assert len(fast.specialisations) == 1
     with pytest.raises(tg.UnsupportedError, match="deepcopy"):
-        tg.jit(lambda x: copy.deepcopy(x) * 2)(x)
+        tg.jit(lambda x: copy.deepcopy([x, x.view(3)])[1])(x)
 
 
 @pytest.mark.parametrize("again", [*DEEP, copy.copy])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
+from ...tape.number import following_math as math
 from ..optimizer import Optimizer
 from .base import LRScheduler, values_of
 

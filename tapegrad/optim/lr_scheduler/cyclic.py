@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import types
 from collections.abc import Callable
 from typing import Any
 
+from ...tape.number import following_math as math
 from ..optimizer import Group, Optimizer
 from .base import LRScheduler, each_of, require_optimizer, write
 

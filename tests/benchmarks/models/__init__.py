@@ -11,7 +11,10 @@ from .model import Model, tapegrad_step, torch_step
 from .tiny import Tiny
 from .transformer import Transformer
 
-__all__ = ["LARGE", "SMALL", "TINY", "JaxStep", "Model", "jax_step", "tapegrad_step", "torch_step"]
+__all__ = [
+    "LARGE", "LSTM", "MLP", "SMALL", "TINY", "JaxStep", "LeNet", "Model", "Tiny", "Transformer", "jax_step",
+    "tapegrad_step", "torch_step",
+]  # fmt: skip
 
 LARGE: tuple[Model, ...] = (MLP(), LeNet(), Transformer(), LSTM())
 TINY: tuple[Model, ...] = (Tiny(1), Tiny(200))

@@ -74,26 +74,35 @@ def cross_entropy(logits: Any, labels: Any) -> Any:
 
 
 class JaxStep:
-    """Calls the jitted `function(parameters, state, *batch)` and holds what it returns of the first two."""
+    """Calls the jitted `function(parameters, state, *batch)` and holds what it returns beside the loss.
+
+    That is new parameters and state, and with `grads` the gradients.
+    """
 
     def __init__(self, function: Any, parameters: Tree, state: Tree) -> None:
         self.function = function
         self.held = parameters, state
+        self.grads: Tree = None
 
     def __call__(self, *batch: Any) -> Any:
-        loss, *held = self.function(*self.held, *batch)
+        loss, *held, self.grads = self.function(*self.held, *batch)
         self.held = tuple(held)
         return loss
 
 
-def jax_step(model: Model, loss: Callable[..., Any] | None = None) -> tuple[JaxStep, tuple[Any, ...]]:
-    """The step by hand, and the batch as JAX's arrays. `loss` is another way to write the model's."""
+def jax_step(
+    model: Model, loss: Callable[..., Any] | None = None, *, grads: bool = False
+) -> tuple[JaxStep, tuple[Any, ...]]:
+    """The step by hand, and the batch as JAX's arrays.
+
+    `loss` is another way to write the model's. With `grads` the gradients outlive the step, as they do in PyTorch.
+    """
     loss_of = loss or model.loss
     optimizer = model.optimizer
 
     def step(parameters: Tree, state: Tree, *batch: Any) -> Any:
-        value, grads = jax.value_and_grad(loss_of)(parameters, *batch)
-        return value, *optimizer.update(parameters, grads, state)
+        value, found = jax.value_and_grad(loss_of)(parameters, *batch)
+        return value, *optimizer.update(parameters, found, state), found if grads else None
 
     parameters = {name: jnp.asarray(array) for name, array in model.parameters().items()}
     function = jax.jit(step, donate_argnums=(0, 1))
