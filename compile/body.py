@@ -139,6 +139,11 @@ class Body(Writer):
         """Run the program. What it returns is in `box` before Python can be interrupted: then it is taken over."""
         spec = self.spec
         values = [f"b{i}" for i in spec.reads]
+        numbers = spec.signature.found.tensors
+        for i in spec.scratch:
+            owner = spec.signature.found.places[numbers[i]].parent
+            self.line(f"b{i} = spare(v{owner})", 1)
+            values.append(f"b{i}")
         if spec.scalars:
             key = "".join(f"n{p}, " for p in spec.scalars)
             self.line(f"x = ({key})", 1)

@@ -40,7 +40,8 @@ class Description:
     """The lines that build the result and bring about the effects, in order, and what they mention.
 
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
-    `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed.
+    `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
+    the positions of gradients that are given up for new ones, the outputs of those.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -52,6 +53,7 @@ class Description:
     effects: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     grown: list[tuple[str, TensorBase, int]] = field(default_factory=list)
+    replaced: dict[int, int] = field(default_factory=dict)
     result: str = "None"
 
     def constant(self, value: Any) -> str:
@@ -231,15 +233,18 @@ class Describer:
         self._names[id(t)] = made
         self.tensors.append(t)
         source = self._source(t, name)
-        if source is None:
-            text.build.append(f"{made} = fresh({text.output(self.run.recorder.read(t), name, t._array)})")
-            if t._storage is not None and t._storage.version:
-                text.build.append(f"{made}._storage = versioned({t._storage.version})")
-            if t._node is not None:
-                text.grown.append((made, t, len(text.outputs) - 1))
-        else:
+        followed = False
+        if source is not None:
             whole, chain, followed = source
             text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed})")
+        if source is None or (t._node is not None and not followed):
+            output = text.output(self.run.recorder.read(t), name, t._array)
+            if source is None:
+                text.build.append(f"{made} = fresh({output})")
+                if t._storage is not None and t._storage.version:
+                    text.build.append(f"{made}._storage = versioned({t._storage.version})")
+            if t._node is not None:
+                text.grown.append((made, t, len(text.outputs) - 1))
         if t._requires_grad and t._node is None:
             text.build.append(f"{made}._requires_grad = True")
         if t._grad is not None:
@@ -261,17 +266,14 @@ class Describer:
             return text.tensor(position, self.found), chain_of(t)[len(chain_of(base)) :], True
         root, chain = recorder.describe(t)
         if isinstance(root, int):
-            return text.tensor(root, self.found), chain, t._node is not None
+            return text.tensor(root, self.found), chain, False
         memory = t._storage.memory
         self.used[memory] += 1
         whole = self.shared.get(memory)
         if memory not in self.shared or whole is t:
             return None
-        based = whole is not None and base_of(t) is whole
-        if t._node is not None and not based:
-            raise recorder.unsupported("returning two tensors that share memory and have a history: clone() one")
         if whole is not None:
-            return self.value(whole, name), chain, based
+            return self.value(whole, name), chain, base_of(t) is whole
         if memory not in self._memory:
             self._memory[memory] = f"q{len(self._memory)}"
             output = text.output(root, "shared memory", _whole(t, root))

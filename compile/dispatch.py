@@ -26,7 +26,7 @@ from .body import Body
 from .device import store, value_of
 from .paths import NoPath, Paths
 from .pullback import held, kept_apart
-from .runtime import MISS, Mismatch, finish, fit, item, look, pack, refuse, replace_data, versioned
+from .runtime import MISS, Mismatch, finish, fit, item, look, pack, refuse, replace_data, spare, versioned
 
 if TYPE_CHECKING:
     from .specialisation import Specialisation
@@ -38,10 +38,9 @@ _NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch": Mismatch,
     "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit": fit, "fresh": fresh_on_device,
     "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look": look,
-    "modules": sys.modules,
-    "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data,
-    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "versioned": versioned,
-    "whole_of": whole_of, "x64": jax.enable_x64,
+    "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered,
+    "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap, "state": state, "store": store,
+    "value_of": value_of, "versioned": versioned, "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip
 """What the lines may call."""
 

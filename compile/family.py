@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..tape.state import device_lock
 from .reasons import Difference
 from .runtime import MISS, Mismatch
 from .signature import Signature
@@ -43,7 +44,8 @@ class Family:
         tried = set()
         while spec is not None and spec not in tried and spec.ready:
             tried.add(spec)
-            result = spec.run(signature.found.objects, [value for _, value in signature.found.floats])
+            with device_lock:
+                result = spec.run(signature.found.objects, [value for _, value in signature.found.floats])
             if result is MISS:
                 break
             if type(result) is not Mismatch:

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..generator import default_generator
 from ..tape import state
+from ..tape.state import device_lock
 from .dispatch import write_dispatch
 from .eager_run import EagerRun
 from .explain import Explanation, explanation
@@ -67,25 +68,28 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function: compiled if there is a program that fits, else eagerly, to make one."""
-        with self._lock:
-            recent = self._recent
-            if not recent or self._samples:
+        recent = self._recent
+        if not recent or self._samples:
+            with self._lock:
                 return self._find(args, kwargs, None)
+        with device_lock:
             result = recent[0].call(args, kwargs)
-            if result is MISS or type(result) is Mismatch:
-                return self._find_recent(args, kwargs, result)
-            return result
+        if result is MISS or type(result) is Mismatch:
+            with self._lock:
+                return self._find_recent(recent, args, kwargs, result)
+        return result
 
-    def _find_recent(self, args: Any, kwargs: Any, result: Any) -> Any:
+    def _find_recent(self, recent: list[Specialisation], args: Any, kwargs: Any, result: Any) -> Any:
         """The call where the program that ran last does not fit: perhaps one that ran lately does."""
-        last, *others = self._recent
+        last, *others = recent
         if type(result) is Mismatch:
             result.spec = last
             sibling = last.family.sibling(last, result)
             others = [sibling] if sibling is not None and sibling.call is not None else []
         missed = result
         for spec in others:
-            result = spec.call(args, kwargs)
+            with device_lock:
+                result = spec.call(args, kwargs)
             if result is not MISS and type(result) is not Mismatch:
                 self._ran(spec)
                 return result

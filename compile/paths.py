@@ -107,6 +107,7 @@ class Paths(Writer):
             return f"{what} is not {self.constant(expected.code if kind == 'code' else expected)}"
         if kind in ("length", "names"):
             rest = f"len({x}) != {expected[1]}" if kind == "length" else f"[*{x}] != {self.constant([*expected[1]])}"
+            rest = rest if expected[1] else x
             return f"type({x}) is not {self.constant(expected[0])} or {rest}"
         if kind == "attributes":
             return f"[*{self._dict(int(x[1:]))}] != {self.constant([*expected])}"

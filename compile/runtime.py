@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 import weakref
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from ..storage import Storage
@@ -16,7 +18,8 @@ from .device import store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
-    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "versioned",
+    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "spare",
+    "versioned",
 ]  # fmt: skip
 
 MISS = object()
@@ -111,6 +114,21 @@ def replace_data(t: TensorBase, value: Any) -> None:
     t._storage = Storage()
     t._view = None
     keep_on_device(t, value)
+
+
+def spare(owner: TensorBase) -> Any:
+    """The value of the gradient of `owner`, if nobody else has that, for a program to write over it; else a copy."""
+    g = owner._grad
+    assert g is not None
+    device = g._device
+    # the tensor is known to its owner, to the caller and here; its value to it and here
+    if device is None or sys.getrefcount(g) > _KNOWN_TENSOR or sys.getrefcount(device) > _KNOWN_VALUE:
+        return value_of(g, keep=False) if device is None else jnp.copy(device)
+    return device
+
+
+_KNOWN_TENSOR = 4
+_KNOWN_VALUE = 3
 
 
 def finish(outputs: Any, written: Any, anchors: Anchors) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -92,10 +94,15 @@ class Specialisation:
         self.wide = any(_is_wide(var) for var in (*self.tape.inputs[: len(self.reads)], *self.tape.outputs))
         self.histories = described.histories
         self.donated = self._donated()
+        self.scratch = self._scratch()
         first = bool(self.scalars)
         pure = program_of(self.tape, len(self.scalars), self._compiling)
-        donated = [k + first for k, i in enumerate(self.reads) if i in self.donated]
-        self.program: Any = jax.jit(pure, donate_argnums=donated)
+        donated = [
+            k + first for k, i in enumerate([*self.reads, *self.scratch]) if i in self.donated or i in self.scratch
+        ]
+        self.program: Any = jax.jit(
+            pure, donate_argnums=donated, keep_unused=bool(self.scratch), compiler_options=compiler_options()
+        )
         self.forward: DifferentiableForward | None = None
         if self.histories.live:
             needs = [k + first for k, i in enumerate(self.reads) if i in self.histories.needs]
@@ -119,6 +126,19 @@ class Specialisation:
         if self.histories.live or any(self.depends_on_program(guard.position) for guard in self.guards):
             return set()
         return {i for i, *_ in self.writes} & self.anchored & self.reading
+
+    def _scratch(self) -> list[int]:
+        """Large gradients that are given up unread for new ones, which the program may write over their values."""
+        if not self.donated:
+            return []
+        metas, outputs = self.signature.metas, self.tape.outputs
+        return [
+            i
+            for i, k in self.text.replaced.items()
+            if i not in self.used
+            and (metas[i].shape, metas[i].dtype) == (outputs[k].shape, outputs[k].dtype)
+            and outputs[k].dtype.itemsize * math.prod(outputs[k].shape) >= _LARGE
+        ]
 
     def __str__(self) -> str:
         return f"{self.tape}\n{self.report or 'not checked'}"
@@ -147,6 +167,7 @@ class Specialisation:
         """Check the program, on the inputs as they were before an eager run, against that. Raises CheckError."""
         values = described.values
         arrays = [np.array(v) for v in values[: len(self.reads)]]
+        arrays += [np.zeros(self.signature.metas[i].shape, self.signature.metas[i].dtype) for i in self.scratch]
         if self.scalars:
             arrays.insert(0, np.array(values[len(self.reads) :], np.float64).view(np.uint32).reshape(-1, 2))
         if self.forward is not None:
@@ -156,10 +177,17 @@ class Specialisation:
                 jax.enable_x64(True) if self.wide else contextlib.nullcontext()
             ):  # as later calls, or it is traced anew
                 compiled = self.program(*arrays)
-        names = self.text.names
-        self.report = check(self.tape, values, described.text.eager, [np.asarray(x) for x in compiled], names)
-        self.report.raise_if_failed()
+        self._check_outputs(described, [np.asarray(x) for x in compiled])
+        self.report.raise_if_failed()  # type: ignore[union-attr]
         self.ready = True
+
+    def _check_outputs(self, described: Described, compiled: list[Any]) -> None:
+        """Set the report: results come first in it, then what was written to."""
+        names, written = self.text.names, len(self.writes)
+        order = sorted(range(len(names)), key=lambda k: 0 if names[k].startswith("result") else 1 + (k >= written))
+        eager = [described.text.eager[k] for k in order]
+        tape = replace(self.tape, outputs=[self.tape.outputs[k] for k in order])
+        self.report = check(tape, described.values, eager, [compiled[k] for k in order], [names[k] for k in order])
 
 
 def _is_wide(var: Var) -> bool:
@@ -168,6 +196,24 @@ def _is_wide(var: Var) -> bool:
 
 
 _WIDE = frozenset(map(np.dtype, ("int64", "uint64", "float64", "complex128")))
+
+
+_LARGE = 1 << 16
+
+
+@functools.cache
+def compiler_options() -> dict[str, Any]:
+    """What XLA is to do otherwise than by default: on the CPU, see that a donated input is not read any more when its
+    new value is written, rather than copy it.
+    """
+    wanted = {"xla_cpu_copy_insertion_use_region_analysis": True}
+    if jax.default_backend() != "cpu":
+        return {}
+    try:
+        jax.jit(lambda: 0, compiler_options=wanted).lower().compile()
+    except Exception:  # noqa: BLE001  (another XLA, which does not know the option, says so in its own way)
+        return {}
+    return wanted
 
 
 def program_of(tape: Tape, scalars: int, traced: Callable[[], None]) -> Callable[..., Any]:
@@ -182,8 +228,11 @@ def program_of(tape: Tape, scalars: int, traced: Callable[[], None]) -> Callable
         with jax.enable_x64(True):
             arrays = inputs
             if scalars:
+                arrays = inputs[1:]
                 numbers = lax.bitcast_convert_type(inputs[0], np.float64)
-                arrays = (*inputs[1:], *[numbers[i] for i in range(scalars)])
+            arrays = arrays[: len(tape.inputs) - scalars]  # after them comes memory to write to
+            if scalars:
+                arrays = (*arrays, *[numbers[i] for i in range(scalars)])
             outputs = flat(*arrays)
             given = {id(x) for x in inputs}
             return tuple([jnp.copy(out) if id(out) in given else out for out in outputs])
@@ -220,12 +269,12 @@ def _described(
 ) -> tuple[Describer, list[tuple[int, int, int]]]:
     """The result and all effects; `shared` is what `Describer.sharing` found."""
     describer = Describer(run, shared)
+    writes = _writes(run, describer.text)  # first: outputs take the memory of donated inputs in order
+    _attributes(run, describer, writes)
     describer.result(run.result)
     for change in changes:
         describer.change(change)
     run.printed.describe(describer)
-    writes = _writes(run, describer.text)
-    _attributes(run, describer, writes)
     return describer, writes
 
 
@@ -239,8 +288,12 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
         before = run.before[id(t)][1]
         v, label = text.tensor(i, found), run.label(i)
         if t._grad is not before.grad:
+            count = len(text.outputs)
             text.effects.append(f"{v}._grad = {describer.value(t._grad, f'{label}.grad')}")
             text.changed.append(f"{label}.grad")
+            old = None if before.grad is None else recorder.position(before.grad)
+            if old is not None and len(text.outputs) == count + 1:
+                text.replaced[old] = count
         if t._node is not before.node and t._node is not None:
             if i not in outputs:
                 raise recorder.unsupported(f"what gives {label}, which is not written to itself, a history")

@@ -84,8 +84,12 @@ def inherited(value: Any, number: int, found: Reachable) -> None:
     if isinstance(value, enum.Enum) or is_written_in_c(kind):
         return
     slots = slots_of(value)
-    found.note("slots", number, (kind, slots)) if slots else found.note("type", number, kind)
-    found.look(kind, Place(number, "class", None))
+    if slots:
+        found.note("slots", number, (kind, slots))
+    elif not found.checks or found.checks[-1].place != number:  # else its type has been looked at
+        found.note("type", number, kind)
+    if id(kind) not in found.seen:
+        found.look(kind, Place(number, "class", None))
     attributes(value, number, found)
     for name in slots:
         found.look(getattr(value, name), Place(number, "slot", name))

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from .program import Var
 
 __all__ = [
-    "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math", "is_followed", "outcome_of", "plain",
+    "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math", "is_followed",
+    "outcome_of", "plain",
 ]  # fmt: skip
 
 

@@ -43,18 +43,42 @@ class Source:
         return linecache.getline(self.filename, self.line).strip()
 
 
+_OURS: dict[str, bool] = {}
+"""Whether a module, by its name, is tapegrad's (its examples count as outside)."""
+
+
+def _is_ours(module: str) -> bool:
+    ours = module.startswith("tapegrad.") and not module.startswith("tapegrad.examples.")
+    _OURS[module] = ours
+    return ours
+
+
 def user_frame() -> FrameType | None:
-    """The innermost running frame outside tapegrad (its examples count as outside)."""
+    """The innermost running frame outside tapegrad."""
     frame: FrameType | None = sys._getframe(1)
+    known = _OURS.get
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
-        if not module.startswith("tapegrad.") or module.startswith("tapegrad.examples."):
+        ours = known(module)
+        if not (_is_ours(module) if ours is None else ours):
             return frame
         frame = frame.f_back
     return None
 
 
+_SOURCES: dict[tuple[int, int], tuple[CodeType, Source]] = {}
+_MOST_SOURCES = 1 << 14
+
+
 def user_source() -> Source | None:
     """The line of it that is running."""
     frame = user_frame()
-    return None if frame is None else Source(frame.f_code.co_filename, frame.f_lineno, frame.f_code.co_name)
+    if frame is None:
+        return None
+    code, line = frame.f_code, frame.f_lineno
+    found = _SOURCES.get((id(code), line))
+    if found is None or found[0] is not code:
+        if len(_SOURCES) > _MOST_SOURCES:
+            _SOURCES.clear()
+        found = _SOURCES[id(code), line] = code, Source(code.co_filename, line, code.co_name)
+    return found[1]

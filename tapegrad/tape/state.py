@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .recorder import Recorder
     from .variable import TensorBase
 
-__all__ = ["Watcher", "leaf_lock", "state"]
+__all__ = ["Watcher", "device_lock", "leaf_lock", "state"]
 
 
 class Watcher:
@@ -130,6 +130,9 @@ class _Now:
         Those inside it that are `told_last` follow.
         """
         watchers = self.watchers
+        if len(watchers) == 1 and watchers[0].sees_itself:  # most often a recorder
+            getattr(watchers[0], event)(*args)
+            return
         last = []
         try:
             for i in range(len(watchers) - 1, -1, -1):
@@ -256,6 +259,9 @@ state = _State()
 
 leaf_lock = threading.RLock()
 """Held while a leaf's `.grad` or its accumulator is set, so that threads that share a leaf lose no gradient."""
+device_lock = threading.RLock()
+"""Held while a compiled program may have written over the values of tensors that have not got their new ones yet."""
 
 if hasattr(os, "register_at_fork"):  # a child must not wait for a lock that a thread of its parent held
-    os.register_at_fork(before=leaf_lock.acquire, after_in_parent=leaf_lock.release, after_in_child=leaf_lock.release)
+    for lock in (leaf_lock, device_lock):
+        os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..storage import Storage
+from .state import device_lock
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -167,7 +168,12 @@ class _OnDevice:
         if name != "_array":
             raise AttributeError(f"'Tensor' object has no attribute {name!r}")
         t: Any = self
-        array = t._array = np.asarray(t._device)  # first, so that another thread finds it
+        try:
+            array = np.asarray(t._device)
+        except RuntimeError:  # a program in another thread is writing over it
+            with device_lock:
+                array = np.asarray(t._device)
+        t._array = array  # first, so that another thread finds it
         cls = type(t)
         if issubclass(cls, _OnDevice):
             t.__class__ = cls.__bases__[1]

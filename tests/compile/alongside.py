@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -78,11 +79,19 @@ class _Parts:
 
     def _tensor(self, t: tg.Tensor, path: str) -> Iterator[tuple[str, Any]]:
         yield f"{path} tensor", (t.dtype, tuple(t.shape), t.requires_grad, t.is_leaf)
-        # TEMP yield f"{path} version", t._version
+        yield f"{path} version", t._version
         if t.grad_fn is not None:
             yield f"{path} grad_fn", t.grad_fn.name()
-        yield f"{path} array", t.detach().clone().numpy()
+        yield f"{path} array", _value(t)
         yield from self.walk(t.grad if t.is_leaf else None, f"{path}.grad")
+
+
+def _value(t: tg.Tensor) -> np.ndarray[Any, Any]:
+    """A copy of the value, without fetching it: a tensor that is on the device stays what it is."""
+    if t._device is None:
+        return t.detach().clone().numpy()
+    with jax.enable_x64(True):
+        return np.array(t._device.copy())
 
 
 def assert_alike(expected: Any, got: Any, rtol: float = 1e-5, atol: float = 1e-6) -> None:
@@ -132,10 +141,7 @@ class Pair:
     def call(
         self, make: Callable[[], tuple[Any, ...]] = tuple, times: int = 1, look: bool = True, **keywords: Any
     ) -> Any:
-        """Call both functions `times` times with fresh arguments, comparing results and arguments; worlds too if `look`.
-
-        Looking fetches values from the device and makes views: what a program does when nobody looks may be something else.
-        """
+        """Call both functions `times` times with fresh arguments, comparing results and arguments; worlds too if `look`."""
         got = None
         for _ in range(times):
             eager, jitted = make(), make()

@@ -114,6 +114,24 @@ def test_arguments_that_are_one_tensor_at_some_calls():
         pair.call(lambda: two() * 2, 3)
 
 
+def test_arguments_on_the_device_that_are_one_tensor_at_some_calls():
+    on_device = tg.jit(lambda x: x * 1)
+    for _ in range(2):
+        on_device(*two())
+
+    def step(x, y):
+        x.add_(1)
+        return x * y
+
+    fast = tg.jit(step)
+    for same in (False, False, False, True, True, False, True):
+        x, y = two()[0], two()[0]
+        a, b = on_device(x), on_device(y)
+        if same:
+            y, b = x, a
+        assert_alike([step(x, y), x, y], [fast(a, b), a, b])
+
+
 def test_parameters_whose_data_is_replaced():
     def build():
         model = SimpleNamespace(w=leaf(1.0, 1.0))
@@ -166,6 +184,8 @@ def test_a_captured_list_that_grew_and_shrank():
     ids=lambda value: type(value[0]).__name__ if isinstance(value, tuple) else "",
 )
 def test_a_captured_python_number_or_flag_that_changed(values, programs):
+    mixed = type(values[0]) is int and len(set(map(type, values))) > 1
+
     def build():
         config = SimpleNamespace(value=values[0])
 
@@ -175,7 +195,8 @@ def test_a_captured_python_number_or_flag_that_changed(values, programs):
                 value = value[0] * value[1]
             if isinstance(value, np.ndarray | slice | str | frozenset) or value is None:
                 value = len(repr(value))
-            return x * value
+            kind = x.to(tg.int64) * value if mixed else None  # shows that 1, 1.0 and True are not the same
+            return x * value, kind, isinstance(config.value, bool)
 
         return step, config
 

@@ -16,7 +16,7 @@ from hypothesis.stateful import initialize, run_state_machine_as_test
 
 from ..stateful.gradient_rules import EagerMachine
 from ..stateful.scripts import KINDS_OF_PIECES
-from .replays import KNOWN, Replay, Runs
+from .replays import Replay, Runs
 
 STEPS = settings(settings.default, max_examples=2 * settings.default.max_examples, stateful_step_count=14)
 
@@ -50,10 +50,6 @@ class JittedMachine(EagerMachine):
 
     def run_again(self) -> None:
         replay = Replay(jittable(self.script, narrow=self.narrow), self.kinds, self.check_option, outside=self.outside)
-        if "modified" in KNOWN and any(line.endswith(("# modified", "# freed")) for line in self.script):
-            return
-        if "hook" in KNOWN and any(line.startswith("h") for line in self.script):
-            return
         try:
             replay.reference()
         except RuntimeError:

@@ -23,14 +23,14 @@ OPTIMISERS: list[Callable[[list[tg.Tensor]], tg.optim.Optimizer]] = [
     lambda ps: tg.optim.RMSprop(ps, lr=0.01, alpha=0.9, eps=1e-3),
     lambda ps: tg.optim.RMSprop(ps, lr=0.01, eps=1e-3, centered=True, momentum=0.5),
     lambda ps: tg.optim.Adagrad(ps, lr=0.05, lr_decay=0.1, weight_decay=0.01, eps=1e-3),
-    lambda ps: tg.optim.SGD([{'params': ps[:1], 'lr': 0.2}, {'params': ps[1:]}], lr=0.05, momentum=0.5),
-    lambda ps: tg.optim.Adam([{'params': ps[1:]}, {'params': ps[:1], 'betas': (0.6, 0.7)}], lr=0.01, eps=1e-3),
+    lambda ps: tg.optim.SGD([{"params": ps[:1], "lr": 0.2}, {"params": ps[1:]}], lr=0.05, momentum=0.5),
+    lambda ps: tg.optim.Adam([{"params": ps[1:]}, {"params": ps[:1], "betas": (0.6, 0.7)}], lr=0.01, eps=1e-3),
 ]
 
 SCHEDULERS: list[Callable[[tg.optim.Optimizer], Any]] = [
     lambda opt: tg.optim.lr_scheduler.StepLR(opt, 2, gamma=0.5),
     lambda opt: tg.optim.lr_scheduler.ExponentialLR(opt, 0.9),
-    lambda opt: tg.optim.lr_scheduler.CosineAnnealingLR(opt, 10),
+    lambda opt: tg.optim.lr_scheduler.CosineAnnealingLR(opt, 50),
     lambda opt: tg.optim.lr_scheduler.LambdaLR(opt, lambda epoch: 1.0 / (1 + epoch)),
     lambda opt: tg.optim.lr_scheduler.LinearLR(opt, total_iters=20),
 ]
@@ -278,7 +278,7 @@ class Loop:
         """The schedule, unless inside, and a call in evaluation mode now and then."""
         if self.schedule is not None and not self.recipe.scheduled_inside:
             self.schedule.step()
-        self.net.training = not (self.recipe.evaluates and n % 3 == 1)
+        self.net.training = not (self.recipe.evaluates and n % 2 == 1)
 
 
 def clamp_gradient(p: tg.Tensor) -> None:

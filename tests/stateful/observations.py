@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -44,7 +45,7 @@ def _values(label: str, t: tg.Tensor) -> Iterator[Observation]:
     yield f"{label}._version", t._version
     yield f"{label}.requires_grad", t.requires_grad
     yield f"{label}.dtype", t.dtype
-    yield f"{label}.stride()", t.stride()
+    yield f"{label}.stride()", [step for step, n in zip(t.stride(), t.shape, strict=True) if n > 1]
     yield label, t.detach().clone().numpy()
 
 
@@ -58,9 +59,10 @@ def _history(name: str, t: tg.Tensor) -> Iterator[Observation]:
 
 
 def _grad(t: tg.Tensor) -> tg.Tensor | None:
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), contextlib.suppress(RuntimeError):  # of a view that has no history any more
         warnings.simplefilter("ignore")  # that `t` is no leaf
         return t.grad
+    return None
 
 
 def _kind(error: RuntimeError) -> str:
