@@ -9,9 +9,9 @@ The names and their meaning are PyTorch's. `tg.record` gives a function's tape, 
 from __future__ import annotations
 
 from math import e, inf, nan, pi
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from . import autograd, func, linalg, nn, optim, utils
+from . import autograd, nn
 from .autograd import (
     enable_grad,
     inference_mode,
@@ -64,7 +64,6 @@ from .formats import (
     preserve_format,
     strided,
 )
-from .func import vmap
 from .functions import (
     abs,
     absolute,
@@ -436,16 +435,25 @@ long = int64
 cfloat = complex64
 cdouble = complex128
 
-_COMPILED = ("from_jax", "jit", "to_jax")  # what is in tapegrad.compile, and so imports JAX when first asked for
+_LATER = {
+    "compile": "compile", "from_jax": "compile", "func": "func", "jit": "compile", "linalg": "linalg", "optim": "optim",
+    "testing": "testing", "to_jax": "compile", "utils": "utils", "vmap": "func",
+}  # fmt: skip
+"""What is imported when first asked for, and the module that it is or is in: `compile` imports JAX."""
 
 
 def __getattr__(name: str) -> Any:
-    if name in _COMPILED or name == "compile":
-        import importlib
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
 
-        module = importlib.import_module(".compile", __name__)
-        return module if name == "compile" else getattr(module, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    return module if name == _LATER[name] else getattr(module, name)
+
+
+if TYPE_CHECKING:
+    from . import func, linalg, optim, testing, utils
+    from .func import vmap
 
 
 __all__ = [
@@ -469,33 +477,30 @@ __all__ = [
     "feature_alpha_dropout_", "feature_dropout", "feature_dropout_", "fill_", "finfo", "fix", "fix_", "flatten", "flip",
     "fliplr", "flipud", "float", "float16", "float32", "float64", "float_power", "floor", "floor_", "floor_divide",
     "fmax", "fmin", "fmod", "frac", "frac_", "from_dlpack", "from_jax", "from_numpy", "full", "full_like", "func",
-    "gather", "ge",
-    "ger", "get_default_device", "get_default_dtype", "get_device", "get_rng_state", "greater", "greater_equal", "gt",
-    "half", "heaviside", "hsplit", "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy", "index_fill",
-    "index_put", "index_put_", "index_reduce", "index_select", "inf", "inference_mode", "initial_seed", "int", "int8",
-    "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_complex", "is_floating_point",
-    "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_signed", "is_tensor", "isclose", "isfinite",
-    "isinf", "isnan", "jit", "layout", "ldexp", "ldexp_", "le", "lerp", "less", "less_equal", "linalg", "linspace",
-    "load", "log", "log1p", "log1p_", "log2", "log2_", "log10", "log10_", "log_", "log_softmax", "logaddexp",
-    "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logit_", "logsumexp", "long",
-    "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select", "matmul", "max", "maximum", "mean",
-    "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul", "multinomial", "multiply", "mv",
-    "nan", "nan_to_num", "nan_to_num_", "narrow", "narrow_copy", "ne", "neg", "neg_", "negative", "negative_", "nn",
-    "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "optim", "outer",
-    "permute", "permute_copy", "pi", "poisson", "polar", "positive", "pow", "preserve_format", "prod", "promote_types",
-    "put",
-    "rad2deg", "rad2deg_", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm", "ravel",
-    "real", "reciprocal", "reciprocal_", "record", "register_pytree_node", "relu", "relu_", "remainder",
-    "repeat_interleave", "reshape",
-    "resize_as_", "result_type", "roll", "rot90", "round", "round_", "row_stack", "rsqrt", "rsqrt_", "save", "scatter",
-    "scatter_add", "scatter_reduce", "seed", "select", "select_copy", "select_scatter", "set_default_device",
-    "set_default_dtype", "set_grad_enabled", "set_printoptions", "set_rng_state", "sgn", "short", "sigmoid", "sigmoid_",
-    "sign", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh", "sinh_", "slice_copy", "slice_scatter", "softmax",
-    "split", "split_copy", "split_with_sizes", "split_with_sizes_copy", "sqrt", "sqrt_", "square", "square_", "squeeze",
-    "squeeze_copy", "stack", "std", "strided", "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "t_copy", "take",
-    "take_along_dim", "tan", "tan_", "tanh", "tanh_", "tensor", "tensor_split", "tile", "to_jax", "transpose",
-    "transpose_copy",
-    "tril", "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "trunc_", "uint8", "unbind", "unbind_copy",
+    "gather", "ge", "ger", "get_default_device", "get_default_dtype", "get_device", "get_rng_state", "greater",
+    "greater_equal", "gt", "half", "heaviside", "hsplit", "hstack", "hypot", "iinfo", "imag", "index_add", "index_copy",
+    "index_fill", "index_put", "index_put_", "index_reduce", "index_select", "inf", "inference_mode", "initial_seed",
+    "int", "int8", "int16", "int32", "int64", "is_anomaly_check_nan_enabled", "is_anomaly_enabled", "is_complex",
+    "is_floating_point", "is_grad_enabled", "is_inference_mode_enabled", "is_nonzero", "is_signed", "is_tensor",
+    "isclose", "isfinite", "isinf", "isnan", "jit", "layout", "ldexp", "ldexp_", "le", "lerp", "less", "less_equal",
+    "linalg", "linspace", "load", "log", "log1p", "log1p_", "log2", "log2_", "log10", "log10_", "log_", "log_softmax",
+    "logaddexp", "logaddexp2", "logical_and", "logical_not", "logical_or", "logical_xor", "logit", "logit_",
+    "logsumexp", "long", "lt", "manual_seed", "masked_fill", "masked_scatter", "masked_select", "matmul", "max",
+    "maximum", "mean", "memory_format", "meshgrid", "min", "minimum", "mm", "moveaxis", "movedim", "mul", "multinomial",
+    "multiply", "mv", "nan", "nan_to_num", "nan_to_num_", "narrow", "narrow_copy", "ne", "neg", "neg_", "negative",
+    "negative_", "nn", "no_grad", "nonzero", "norm", "normal", "not_equal", "numel", "ones", "ones_like", "optim",
+    "outer", "permute", "permute_copy", "pi", "poisson", "polar", "positive", "pow", "preserve_format", "prod",
+    "promote_types", "put", "rad2deg", "rad2deg_", "rand", "rand_like", "randint", "randint_like", "randn",
+    "randn_like", "randperm", "ravel", "real", "reciprocal", "reciprocal_", "record", "register_pytree_node", "relu",
+    "relu_", "remainder", "repeat_interleave", "reshape", "resize_as_", "result_type", "roll", "rot90", "round",
+    "round_", "row_stack", "rsqrt", "rsqrt_", "save", "scatter", "scatter_add", "scatter_reduce", "seed", "select",
+    "select_copy", "select_scatter", "set_default_device", "set_default_dtype", "set_grad_enabled", "set_printoptions",
+    "set_rng_state", "sgn", "short", "sigmoid", "sigmoid_", "sign", "signbit", "sin", "sin_", "sinc", "sinc_", "sinh",
+    "sinh_", "slice_copy", "slice_scatter", "softmax", "split", "split_copy", "split_with_sizes",
+    "split_with_sizes_copy", "sqrt", "sqrt_", "square", "square_", "squeeze", "squeeze_copy", "stack", "std", "strided",
+    "sub", "subtract", "sum", "swapaxes", "swapdims", "t", "t_copy", "take", "take_along_dim", "tan", "tan_", "tanh",
+    "tanh_", "tensor", "tensor_split", "testing", "tile", "to_jax", "transpose", "transpose_copy", "tril",
+    "tril_indices", "triu", "triu_indices", "true_divide", "trunc", "trunc_", "uint8", "unbind", "unbind_copy",
     "unflatten", "unfold_copy", "unsafe_chunk", "unsafe_split", "unsafe_split_with_sizes", "unsqueeze",
     "unsqueeze_copy", "utils", "var", "view_as_complex", "view_as_complex_copy", "view_as_real", "view_as_real_copy",
     "view_copy", "vmap", "vsplit", "vstack", "where", "xlogy", "xlogy_", "zero_", "zeros", "zeros_like",

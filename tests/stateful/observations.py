@@ -88,6 +88,8 @@ def _outcome(action: Any) -> str:
             action()
     except RuntimeError as error:
         return _kind(error)
+    except ValueError as error:
+        return str(error)
     return "no error"
 
 
