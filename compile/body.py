@@ -60,7 +60,7 @@ class Body(Writer):
         self.line("return result", 1)
 
     def _histories(self) -> None:
-        """The nodes of tensors that have one."""
+        """The nodes of tensors that have one, and which of them keep their gradients."""
         spec = self.spec
         for made, *what in spec.histories.ended:
             self.line(f"refuse({made}, *{self.constant(tuple(what))})", 1)
@@ -75,6 +75,8 @@ class Body(Writer):
             reach = self.constant([{places[i] for i in reached if i in places} for reached in spec.histories.reach])
             lasting = spec.histories.lasting
             self.line(f"forward.attach(residual, ({inputs}), ({grown}), {names}, {watched}, {reach}, {lasting})", 1)
+        for made in spec.text.retained:
+            self.line(f"{made}.retain_grad()", 1)
 
     def _numbers(self, positions: Sequence[int]) -> None:
         for position in self.spec.numbers.needed(positions):

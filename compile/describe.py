@@ -18,10 +18,11 @@ import numpy as np
 
 from ..dtypes import dtype
 from ..environment import Reachable, slots_of
-from ..tape import TensorBase, Var, base_of, chain_of
+from ..tape import RemovableHandle, TensorBase, Var, base_of, chain_of
 from ..tape.number import Number, plain
 from ..tape.variable import Chain
 from ..tree import registered
+from .eager_run import retains_grad
 from .heap import MISSING, Change, replace
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class Description:
 
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
-    the positions of gradients that are given up for new ones, the outputs of those.
+    the positions of gradients that are given up for new ones, the outputs of those; `retained` keep their gradients.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -54,6 +55,7 @@ class Description:
     changed: list[str] = field(default_factory=list)
     grown: list[tuple[str, TensorBase, int]] = field(default_factory=list)
     replaced: dict[int, int] = field(default_factory=dict)
+    retained: list[str] = field(default_factory=list)
     result: str = "None"
 
     def constant(self, value: Any) -> str:
@@ -193,6 +195,8 @@ class Describer:
     def _container(self, value: Any, name: str) -> str:
         """A new container: made empty, then filled, so that it may hold itself."""
         kind = type(value)
+        if kind is RemovableHandle:
+            raise self.run.recorder.unsupported("keeping or returning the handle of a hook: remove() it inside")
         made = f"m{len(self._names)}"
         maker = _maker(value)
         if maker is None:
@@ -245,6 +249,8 @@ class Describer:
                     text.build.append(f"{made}._storage = versioned({t._storage.version})")
             if t._node is not None:
                 text.grown.append((made, t, len(text.outputs) - 1))
+        if retains_grad(t):
+            text.retained.append(made)
         if t._requires_grad and t._node is None:
             text.build.append(f"{made}._requires_grad = True")
         if t._grad is not None:

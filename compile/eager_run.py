@@ -71,6 +71,7 @@ class EagerRun:
         for t, label in zip(self.tensors, self.signature.labels, strict=True):
             self.recorder.add_input(t, label)
         bases = {id(base): base for t in self.tensors if (base := base_of(t)) is not None}
+        self.retained = {id(t) for t in self.tensors if retains_grad(t)}
         self.before = {id(t): (t, Attributes.of(t)) for t in (*self.tensors, *bases.values())}
         stands = _Stands(self)
         stands.put()
@@ -254,6 +255,14 @@ class _Stands:
                 continue
             if now is not new:  # the function put something else there
                 self._set(place, now)
+
+
+def retains_grad(t: TensorBase) -> bool:
+    """Whether `t`, though no leaf, keeps its gradient."""
+    node = t._node
+    if node is None or node.extras is None or t._index not in node.extras.retained:
+        return False
+    return node.extras.retained[t._index]() is t
 
 
 class Attributes(NamedTuple):

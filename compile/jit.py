@@ -68,20 +68,21 @@ class Jitted:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function: compiled if there is a program that fits, else eagerly, to make one."""
-        recent = self._recent
-        if not recent or self._samples:
-            with self._lock:
+        if state.now.watchers and _is_followed():
+            return self._function(*args, **kwargs)  # part of another recording, or of what is transformed
+        with self._lock:
+            recent = self._recent
+            if not recent or self._samples:
                 return self._find(args, kwargs, None)
-        with device_lock:
-            result = recent[0].call(args, kwargs)
-        if result is MISS or type(result) is Mismatch:
-            with self._lock:
-                return self._find_recent(recent, args, kwargs, result)
-        return result
+            with device_lock:
+                result = recent[0].call(args, kwargs)
+            if result is MISS or type(result) is Mismatch:
+                return self._find_recent(args, kwargs, result)
+            return result
 
-    def _find_recent(self, recent: list[Specialisation], args: Any, kwargs: Any, result: Any) -> Any:
+    def _find_recent(self, args: Any, kwargs: Any, result: Any) -> Any:
         """The call where the program that ran last does not fit: perhaps one that ran lately does."""
-        last, *others = recent
+        last, *others = self._recent
         if type(result) is Mismatch:
             result.spec = last
             sibling = last.family.sibling(last, result)
@@ -112,9 +113,6 @@ class Jitted:
 
     def _find(self, args: Any, kwargs: Any, missed: Any) -> Any:
         """The call where it is not known which program fits."""
-        watchers = state.watchers
-        if watchers and any(w.follows_values or w.looks_inside or w is state.recorder for w in watchers):
-            return self._function(*args, **kwargs)  # part of another recording, or of what is transformed
         signature = self._signature(args, kwargs)
         family = self._families.get(signature.key)
         if family is not None and not self._must_check():
@@ -200,6 +198,12 @@ class Jitted:
         if family is not None:
             return family.why(missed)
         return nearest(self._recorded(), signature)
+
+
+def _is_followed() -> bool:
+    """Whether somebody must see what a function does inside."""
+    recorder = state.recorder
+    return any(w.follows_values or w.looks_inside or w is recorder for w in state.watchers)
 
 
 def jit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import types
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ import numpy as np
 
 from ..dtypes import dtype, get_default_dtype
 from ..environment import Reachable, reach, reachable
+from ..errors import InPlaceError
 from ..random import default_generator
 from ..tape import TensorBase, history, state
 
@@ -94,7 +96,8 @@ def signature_of(
 def meta_of(t: TensorBase) -> Meta:
     """What is known of a tensor, without fetching a value that is on a device."""
     if t._view is not None:
-        history(t)
+        with contextlib.suppress(InPlaceError):  # a view that autograd cannot follow: using it raises
+            history(t)
     kind = None if t._node is None else t._node.kind
     if t._device is not None:
         return Meta(t._device.shape, t._device.dtype, None, t._requires_grad, kind)

@@ -18,7 +18,7 @@ from ..tape import Step, Tape, TensorBase, Var
 from ..tape.number import Guard, Numbers
 from ..testing import compiled
 from .describe import Describer, Description
-from .eager_run import EagerRun
+from .eager_run import EagerRun, retains_grad
 from .heap import Change
 from .histories import Histories, histories_of
 from .lower import lower_flat
@@ -301,6 +301,8 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
             text.changed.append(f"the history of {label}")
         elif t._node is not before.node:
             text.effects.append(f"{v}._node, {v}._index = None, 0")
+        if retains_grad(t) and id(t) not in run.retained:
+            text.retained.append(v)
         if t._requires_grad is not before.requires_grad:
             text.effects.append(f"{v}._requires_grad = {t._requires_grad}")
             text.changed.append(f"{label}.requires_grad")

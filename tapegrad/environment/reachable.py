@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UnsupportedError
+from ..tape.number import plain
 
 __all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable"]
 
@@ -103,6 +104,7 @@ class Reachable:
 
     def look(self, value: Any, place: Place) -> None:
         """Add `value` to what was found, and what it holds."""
+        value = plain(value)  # another thread may be recording with numbers that are followed
         kind = type(value)
         if kind is int and self.ints and replaceable(place, self) and self.text(place) in self.ints:
             self.note("float", place, int)

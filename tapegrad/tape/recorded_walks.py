@@ -19,15 +19,18 @@ from .variable import TensorBase, chain_of
 __all__ = ["RecordedWalks", "runs_user_code"]
 
 
-def runs_user_code(node: Node) -> bool:
-    """Whether a walk that comes to `node`, which is no leaf's, runs hooks or a `Function` of the user's there."""
+def runs_user_code(node: Node, *, retaining: bool = True) -> bool:
+    """Whether a walk that comes to `node`, which is no leaf's, runs hooks or a `Function` of the user's there.
+
+    A tensor that keeps its gradient counts, too, unless `retaining` is off.
+    """
     if node.leaf is not None:
         return False
     extras = node.extras
     hooked = extras is not None and (
         bool(extras.before or extras.after)
         or any(extras.tensor.values())
-        or any(reference() is not None for reference in extras.retained.values())
+        or (retaining and any(reference() is not None for reference in extras.retained.values()))
     )
     return hooked or node.runs_on_nothing or any(type(value) is Packed for value in node.saved or ())
 
@@ -155,11 +158,14 @@ class RecordedWalks(RecordedMemory):
         entry.seen = 0 if memory is None else memory.count
 
     def hidden_behind(self, root: Node) -> str | None:
-        """What a walk from `root` would run that is not on the tape: code of the user's; None if nothing."""
+        """What a walk from `root` would run that is not on the tape: code of the user's; None if nothing.
+
+        That the root's own tensor keeps its gradient is not counted.
+        """
         seen, stack = {root}, [root]
         while stack:
             node = stack.pop()
-            if runs_user_code(node) or _within(self._inlined, node):
+            if runs_user_code(node, retaining=node is not root) or _within(self._inlined, node):
                 return node.name()
             for edge in node.edges:
                 if edge not in seen and edge.sequence > self.started:

@@ -6,7 +6,7 @@ import functools
 import gc
 from collections.abc import Callable
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -16,80 +16,80 @@ from timing import paired, seconds_of, taking_turns
 
 import tapegrad as tg
 
-__all__ = ["report_first", "report_memory", "report_record", "report_steady"]
+__all__ = ["report_memory", "report_record", "report_steps"]
 
 COLUMNS = ["tapegrad", "JAX", "PyTorch"]
+AGREEING = 5  # losses of the first steps
 STEADY, DISPATCH, FIRST, RECORD, MEMORY = 1.05, 1.3, 1.3, 2.0, 1.1
 
 
-def waiting(step: Callable[..., Any], batch: tuple[Any, ...]) -> Callable[[], float]:
-    """A call of the step that waits for its loss."""
-    return lambda: step(*batch).item()
+class Run(NamedTuple):
+    """A call of a step that waits for its loss, and the losses of the calls so far, as many as are to agree."""
+
+    call: Callable[[], float]
+    losses: list[float]
 
 
-def contenders(model: Model, torch: ModuleType | None) -> dict[str, Callable[[], float]]:
-    """The step in each library."""
-    found = {"tapegrad": waiting(*tapegrad_step(model, check="never")), "JAX": waiting(*jax_step(model))}
+def waiting(step: Callable[..., Any], batch: tuple[Any, ...]) -> Run:
+    """A step of a batch that has run once."""
+    run = Run(lambda: step(*batch).item(), [])
+    run.losses.append(run.call())
+    return run
+
+
+def tapegrad_run(model: Model) -> Run:
+    """The step under `tg.jit`, once a compiled program has run: calls that record come before."""
+    step, batch = tapegrad_step(model, check="never")
+    run = waiting(step, batch)
+    while not any(spec.calls for spec in step.specialisations):
+        run.losses.append(run.call())
+    return run
+
+
+def first_steps(model: Model, torch: ModuleType | None) -> tuple[dict[str, float], dict[str, Run]]:
+    """The times to make each library's step and run it first, and the steps.
+
+    Functions are new each time, so all is traced and compiled; what JAX compiled for other models is forgotten.
+    """
+    makers = {"tapegrad": lambda: tapegrad_run(model), "JAX": lambda: waiting(*jax_step(model))}
     if torch is not None:
-        found["PyTorch"] = waiting(*torch_step(model, torch))
-    return found
+        makers["PyTorch"] = lambda: waiting(*torch_step(model, torch))
+    runs: dict[str, Run] = {}
+
+    def turn(name: str) -> float:
+        return seconds_of(lambda: runs.update({name: makers[name]()}))
+
+    jax.clear_caches()
+    best = taking_turns({name: functools.partial(turn, name) for name in makers}, rounds=4, at_most=10)
+    return best, runs
 
 
-def require_agreement(losses: dict[str, list[float]]) -> None:
-    """Raise AssertionError unless all have the same losses, to float32's tolerance."""
-    for name, found in losses.items():
-        np.testing.assert_allclose(found, losses["JAX"], rtol=1e-4, err_msg=f"{name} and JAX disagree")
+def require_agreement(runs: dict[str, Run]) -> None:
+    """Raise AssertionError unless the first losses of all are the same, to float32's tolerance."""
+    for name, run in runs.items():
+        while len(run.losses) < AGREEING:
+            run.losses.append(run.call())
+        expected = runs["JAX"].losses[:AGREEING]
+        np.testing.assert_allclose(run.losses[:AGREEING], expected, rtol=1e-4, err_msg=f"{name} and JAX disagree")
 
 
-def report_steady(torch: ModuleType | None) -> None:
-    """Print the times of steps once all is compiled."""
-    rows = []
+def report_steps(torch: ModuleType | None) -> None:
+    """Print the times until a first compiled step is done, and those of steps after it."""
+    first, steady = [], []
     for model in (*LARGE, *TINY):
-        runs = contenders(model, torch)
-        require_agreement({name: [run() for _ in range(5)] for name, run in runs.items()})
+        seconds, runs = first_steps(model, torch)
+        first.append(Row(model.name, seconds, FIRST))
         others = {name: waiting(*jax_step(model, loss)) for name, loss in model.others().items()}
         if model in TINY:
             others["JAX, gradients returned"] = waiting(*jax_step(model, grads=True))
-        best = paired(runs | others)
-        rows.append(Row(model.name, best, DISPATCH if model in TINY else STEADY))
-        rows += [Row(f"  {name}", {"tapegrad": best["tapegrad"], "JAX": best[name]}) for name in others]
+        require_agreement({"JAX": runs["JAX"]} | runs | others)
+        best = paired({name: run.call for name, run in (runs | others).items()})
+        steady.append(Row(model.name, best, DISPATCH if model in TINY else STEADY))
+        steady += [Row(f"  {name}", {"tapegrad": best["tapegrad"], "JAX": best[name]}) for name in others]
         gc.collect()
-    print(table(f"a training step, compiled{_threads(torch)}", COLUMNS, rows))
-
-
-def _threads(torch: ModuleType | None) -> str:
-    return "" if torch is None else f"; PyTorch eager, on its default of {torch.get_num_threads()} threads"
-
-
-def first_step(model: Model) -> float:
-    """Seconds of all calls up to and with the first that runs a compiled program."""
-    jax.clear_caches()
-    step, batch = tapegrad_step(model, check="never")
-
-    def calls() -> None:
-        while not any(spec.calls for spec in step.specialisations):
-            step(*batch).item()
-
-    return seconds_of(calls)
-
-
-def first_step_by_hand(model: Model) -> float:
-    """Seconds of the first call."""
-    jax.clear_caches()
-    step, batch = jax_step(model)
-    return seconds_of(waiting(step, batch))
-
-
-def report_first(torch: ModuleType | None) -> None:
-    """Print the times until a first compiled step is done."""
-    rows = []
-    for model in (*LARGE, *TINY):
-        turns = {"tapegrad": functools.partial(first_step, model), "JAX": functools.partial(first_step_by_hand, model)}
-        if torch is not None:
-            turns["PyTorch"] = lambda model=model: seconds_of(waiting(*torch_step(model, torch)))
-        rows.append(Row(model.name, taking_turns(turns, rounds=4, at_most=10), FIRST))
-        gc.collect()
-    print(table("time to the first compiled step, check off, all calls before it included", COLUMNS, rows))
+    print(table("time to the first compiled step, check off, all calls before it included", COLUMNS, first))
+    threads = "" if torch is None else f"; PyTorch eager, on its default of {torch.get_num_threads()} threads"
+    print(table(f"a training step, compiled{threads}", COLUMNS, steady))
 
 
 def report_record(torch: ModuleType | None) -> None:
@@ -107,7 +107,7 @@ def report_record(torch: ModuleType | None) -> None:
         if torch is not None:
             pytorch, tensors = torch_step(model, torch)
             runs["PyTorch"] = lambda step=pytorch, batch=tensors: step(*batch)
-        rows.append(Row(model.name, paired(runs, at_most=6), RECORD))
+        rows.append(Row(model.name, paired(runs, at_most=4), RECORD))
     print(table("recording a step, tg.record", ["record", "eager", "JAX trace", "PyTorch"], rows))
 
 

@@ -23,8 +23,7 @@ import tapegrad as tg
 
 SECTIONS = {
     "eager": eager.report,
-    "steady": compiled.report_steady,
-    "first": compiled.report_first,
+    "steps": compiled.report_steps,
     "record": compiled.report_record,
     "memory": compiled.report_memory,
     "import": importing.report,

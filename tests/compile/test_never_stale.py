@@ -273,6 +273,59 @@ def test_the_switch_between_training_and_evaluation():
     assert len(fast.specialisations) == 2
 
 
+def test_a_global_that_was_not_there_and_hides_a_builtin(monkeypatch):
+    fast = tg.jit(lambda x: x * max(1.0, 2.0))
+    for _ in range(3):
+        assert fast(tg.ones(1)).item() == 2.0
+    monkeypatch.setitem(globals(), "max", lambda a, b: 7.0)
+    for _ in range(3):
+        assert fast(tg.ones(1)).item() == 7.0
+    monkeypatch.delitem(globals(), "max")
+    assert fast(tg.ones(1)).item() == 2.0
+
+
+def test_a_function_replaced_or_given_other_code():
+    def helper(x):
+        return x * 2
+
+    fast = tg.jit(lambda x: helper(x))
+    for _ in range(3):
+        assert fast(tg.ones(1)).item() == 2.0
+    helper.__code__ = (lambda x: x * 3).__code__
+    for _ in range(3):
+        assert fast(tg.ones(1)).item() == 3.0
+
+    def helper(x):
+        return x * 4
+
+    for _ in range(3):
+        assert fast(tg.ones(1)).item() == 4.0
+
+
+def test_another_class_and_another_method():
+    class First:
+        rate = 2.0
+
+        def apply(self, x):
+            return x * self.rate
+
+    class Second(First):
+        rate = 3.0
+
+    def build():
+        model = SimpleNamespace(layer=First())
+        return lambda x: model.layer.apply(x), model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    pair.both(lambda model: setattr(model.layer, "__class__", Second))
+    pair.call(two, 3)
+    First.apply = lambda self, x: x - self.rate
+    pair.call(two, 3)
+    Second.rate = 5.0
+    pair.call(two, 3)
+
+
 def test_the_environment_of_the_process(monkeypatch):
     getenv = os.getenv
 

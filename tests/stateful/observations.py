@@ -43,7 +43,6 @@ def observe(tensors: dict[str, tg.Tensor], seen: list[tuple[str, tg.Tensor]]) ->
 
 def _values(label: str, t: tg.Tensor) -> Iterator[Observation]:
     yield f"{label}._version", t._version
-    yield f"{label}.requires_grad", t.requires_grad
     yield f"{label}.dtype", t.dtype
     yield f"{label}.stride()", [step for step, n in zip(t.stride(), t.shape, strict=True) if n > 1]
     yield label, t.detach().clone().numpy()
@@ -51,9 +50,10 @@ def _values(label: str, t: tg.Tensor) -> Iterator[Observation]:
 
 def _history(name: str, t: tg.Tensor) -> Iterator[Observation]:
     try:
+        yield f"{name}.requires_grad", t.requires_grad
+        yield f"{name}.grad.requires_grad", (grad := _grad(t)) is not None and grad.requires_grad
         yield f"{name}.grad_fn is None", t.grad_fn is None
         yield f"{name}.is_leaf", t.is_leaf
-        yield f"{name}._is_view()", t._is_view()
     except RuntimeError as error:
         yield f"{name}.grad_fn", _kind(error)
 
