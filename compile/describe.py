@@ -240,7 +240,8 @@ class Describer:
         followed = False
         if source is not None:
             whole, chain, followed = source
-            text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed})")
+            kind = t._node.kind if followed and t._node is not None else None
+            text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed}, {kind!r})")
         if source is None or (t._node is not None and not followed):
             output = text.output(self.run.recorder.read(t), name, t._array)
             if source is None:

@@ -255,6 +255,8 @@ class CompiledNode(Node):
 
     __slots__ = ("_forward", "_inputs", "_outs", "_residual", "lasting", "reach", "watched")
 
+    passes_over = True
+
     _inputs: list[Any] | None
     watched: Sequence[int]
     reach: Sequence[Collection[int]] | None

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..storage import Storage
-from ..tape import TensorBase, alias, apply, is_inference, keep_on_device
+from ..tape import TensorBase, alias, apply, is_inference, keep_on_device, renamed
 from ..tape.node import RefusingNode
 from ..tape.variable import Chain
 from .device import store, value_of
@@ -94,12 +94,12 @@ def pack(numbers: tuple[float, ...]) -> Any:
     return jax.device_put(np.array(numbers, np.float64).view(np.uint32).reshape(-1, 2))
 
 
-def look(t: TensorBase, chain: Chain, followed: bool) -> TensorBase:
-    """What a chain of views shows of `t`: with its history if that is `followed`, else without."""
+def look(t: TensorBase, chain: Chain, followed: bool, kind: str | None) -> TensorBase:
+    """What a chain of views shows of `t`: with its history if that is `followed`, by a node of that `kind`, or without."""
     seen = t if followed else alias(t)
     for prim, params in chain:
         seen = apply(prim, (seen,), params)
-    return seen
+    return seen if kind is None else renamed(kind, seen)  # type: ignore[arg-type]
 
 
 def versioned(version: int) -> Storage:

@@ -246,7 +246,8 @@ class _Walk:
             if ends is not None and target not in self.needed and target not in ends:
                 continue
             if cotangent is None:
-                self.send_nothing(target)
+                if not node.passes_over:
+                    self.send_nothing(target)
                 continue
             if target.outputs == 1:
                 array = cotangent if bare else cotangent._array

@@ -132,7 +132,13 @@ def grad(
             f"The differentiated Tensor at index {unused} appears to not have been used in the graph. "
             "Set allow_unused=True if this is the desired behavior."
         )
-    return tuple(found)
+    return tuple([_own(g) for g in found])
+
+
+def _own(g: Any) -> Any:
+    """A gradient that may be written to: not the cotangent of a scalar that all share."""
+    shared = isinstance(g, TensorBase) and g._device is None and not g._array.flags.writeable
+    return wrap(g._array.copy()) if shared else g
 
 
 def _tensors(found: Sequence[Any]) -> list[Any]:

@@ -52,6 +52,9 @@ class Node:
     refuses: ClassVar[bool] = False
     """Whether `pull` does nothing but raise, as what is behind the node is unknown."""
 
+    passes_over: ClassVar[bool] = False
+    """Whether an edge for which `pull` gives None is none that the walk comes to."""
+
     kind: str
     leaf: weakref.ref[TensorBase] | None
 

@@ -208,6 +208,18 @@ def test_a_captured_python_number_or_flag_that_changed(values, programs):
     assert pair.compilations <= programs
 
 
+def test_the_sign_of_a_captured_zero():
+    def build():
+        config = SimpleNamespace(rate=0.0)
+        return lambda x: x / config.rate, config
+
+    pair = Pair(build)
+    for rate in (0.0, -0.0, 0.0, 1.0, -0.0, -0.0, 0.0):
+        pair.both(setting(rate=rate))
+        pair.call(two)
+    assert pair.compilations == 1
+
+
 def test_numbers_and_flags_wherever_they_are_kept():
     class Holder:
         __slots__ = ("rate",)
@@ -421,6 +433,9 @@ def test_inference_mode():
     for _ in range(2):
         for _ in range(2):
             assert not fast(*two()).is_inference()
+        with tg.no_grad():
+            for _ in range(3):
+                assert not fast(*two()).is_inference()
         with tg.inference_mode():
             for _ in range(3):
                 out = fast(*two())
@@ -810,7 +825,14 @@ class MidwayError(Exception):
 def test_an_exception_midway_leaves_everything_as_before():
     def build():
         model = SimpleNamespace(
-            w=leaf(1.0, 2.0), n=0, total=0.5, seen=[1], fail=False, named={"a": 1, "b": 2.0}, members={1}
+            w=leaf(1.0, 2.0),
+            n=0,
+            total=0.5,
+            seen=[1],
+            fail=False,
+            named={"a": 1, "b": 2.0},
+            members={1},
+            other=leaf(1.0),
         )
         model.optimiser = tg.optim.Adam([model.w], lr=0.1)
         count = 0
@@ -830,6 +852,9 @@ def test_an_exception_midway_leaves_everything_as_before():
             model.optimiser.zero_grad()
             x.add_(tg.rand(2))
             if model.fail:
+                (model.w * x).sum().backward()
+                model.other.data = tg.zeros(3)
+                model.other.requires_grad_(False)
                 raise MidwayError
             del model.seen[1:], model.named["c"], model.extra
             model.named.clear()

@@ -163,6 +163,11 @@ def test_followed_numbers_go_into_tensors(function, kind):
 
 
 @pytest.mark.parametrize("kind", ["captured", "item"])
+def test_a_root_that_becomes_complex_goes_into_a_tensor(kind):
+    compare(lambda v: (v**0.5, tg.ones(2) * v**0.5), (4.0, 9.0, -4.0, 1.0, -1.0, 4.0), kind)
+
+
+@pytest.mark.parametrize("kind", ["captured", "item"])
 def test_large_ints_keep_all_their_digits(kind):
     values = (2**60 + 1, 2**60 + 3, 2**53 + 1, 5)
     compare(lambda n: (n, n + 1, tg.tensor([1, 2]) + n, n * n, n * 1.0), values, kind)
