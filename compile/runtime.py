@@ -95,7 +95,7 @@ def pack(numbers: tuple[float, ...]) -> Any:
 
 
 def look(t: TensorBase, chain: Chain, followed: bool, kind: str | None) -> TensorBase:
-    """What a chain of views shows of `t`: with its history if that is `followed`, by a node of that `kind`, or without."""
+    """What a chain of views shows of `t`; if `followed` with its history, by a node of that `kind`."""
     seen = t if followed else alias(t)
     for prim, params in chain:
         seen = apply(prim, (seen,), params)

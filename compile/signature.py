@@ -84,6 +84,8 @@ def signature_of(
         found.visit(arg, name)
     reach(function, found)
     found.visit(default_generator._state, "default_generator", "root")
+    if found.ambiguous:
+        return signature_of(function, args, kwargs, followed=followed, ints=ints)
     if found.rigid and followed:
         return signature_of(function, args, kwargs, followed=False)
     tensors = [found.objects[number] for number in found.tensors]

@@ -50,8 +50,8 @@ class Reachable:
     """
 
     __slots__ = (
-        "_handle", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists", "maths",
-        "objects", "places", "printing", "rigid", "seen", "tensors",
+        "_handle", "ambiguous", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists",
+        "maths", "objects", "places", "printing", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -61,6 +61,7 @@ class Reachable:
         self.ints = ints
         self.lists = lists
         self.growing: list[int] = []
+        self.ambiguous = False  # whether one of them was found in two places
         self.checks: list[Check] = []
         self.key: list[Any] = []
         self.objects: list[Any] = []
@@ -119,7 +120,7 @@ class Reachable:
             return
         number = self.seen.get(id(value))
         if number is not None:
-            self.rigid = self.rigid or number in self.growing
+            self.ambiguous = self.ambiguous or number in self.growing
             self.note("again", place, number)
             return
         number = len(self.objects)
