@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..tape.number import OPERATIONS, Came, Guard, Note
+from ..tape.number import OPERATIONS, READS, Came, Guard, Note
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -89,8 +89,8 @@ class Body(Writer):
         operation, operands, _ = note
         if operation == "input":
             return f"f{operands[0]}"
-        if operation == "item":
-            return f"item(o{self.spec.output_of(operands[0])})"
+        if operation in READS:
+            return f"{operation}(o{self.spec.output_of(operands[0])})"
         parts = self._parts(note)
         if operation in _SYMBOLS:
             return f"{parts[0]} {_SYMBOLS[operation]} {parts[1]}"

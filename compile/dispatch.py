@@ -14,6 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 
 from ..dtypes import get_default_dtype
 from ..environment import hooks_of
@@ -35,10 +36,10 @@ __all__ = ["write_dispatch"]
 
 
 _NAMES: dict[str, Any] = {
-    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch": Mismatch,
-    "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit": fit, "fresh": fresh_on_device,
-    "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look": look,
-    "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered,
+    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch":
+    Mismatch, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit":
+    fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look":
+    look, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered,
     "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap, "state": state, "store": store,
     "value_of": value_of, "versioned": versioned, "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip

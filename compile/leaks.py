@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from ..tape import TensorBase
+from ..tape import Node, TensorBase, View
 
 __all__ = ["Made"]
 
@@ -20,9 +20,7 @@ class Made:
 
     def leaked(self, kept: Sequence[TensorBase]) -> TensorBase | None:
         """One of them that is alive for another reason than that the tensors `kept` are, or their graphs."""
-        allowed = {id(t) for t in kept} | {id(t._view.base) for t in kept if t._view is not None}
-        for t in kept:
-            allowed |= _saved_by(t)
+        allowed = _kept_by(kept)
         found = self._alive(allowed)
         if found:
             del found
@@ -35,22 +33,20 @@ class Made:
         return [t for t in alive if id(t) not in allowed]
 
 
-def _saved_by(t: TensorBase) -> set[int]:
-    """The ids of the tensors that the graph of `t` keeps alive."""
+def _kept_by(tensors: Sequence[TensorBase]) -> set[int]:
+    """The ids of the tensors that these keep alive, themselves included: by their graphs, as bases, as gradients."""
     found: set[int] = set()
-    stack: list[Any] = [t._node] if t._node is not None else []
     seen: set[int] = set()
+    stack: list[Any] = list(tensors)
     while stack:
-        node = stack.pop()
-        if id(node) in seen:
+        held = stack.pop()
+        if id(held) in seen:
             continue
-        seen.add(id(node))
-        stack.extend(node.edges)
-        held: list[Any] = [node]
-        while held:
-            for x in gc.get_referents(held.pop()):
-                if isinstance(x, TensorBase):
-                    found.add(id(x))
-                elif isinstance(x, tuple | list | dict):
-                    held.append(x)
+        seen.add(id(held))
+        if isinstance(held, TensorBase):
+            found.add(id(held))
+        stack.extend(x for x in gc.get_referents(held) if isinstance(x, _PASSED))
     return found
+
+
+_PASSED = (TensorBase, Node, View, tuple, list, dict)

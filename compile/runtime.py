@@ -81,11 +81,8 @@ def fit(t: Any, meta: Meta, seen: set[Any], others: Any, read: bool, keep: bool)
 
 
 def item(value: Any) -> Any:
-    """The value of an output as Python sees it: a number if it is 0-d, else an array."""
-    array = np.asarray(value)
-    if array.ndim:
-        return array
-    found = array.item()
+    """The one element of an output, as a Python number."""
+    found = np.asarray(value).reshape(()).item()
     return found.item() if isinstance(found, np.generic) else found
 
 

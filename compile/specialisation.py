@@ -15,7 +15,7 @@ import numpy as np
 from jax import lax
 
 from ..tape import Step, Tape, TensorBase, Var
-from ..tape.number import Guard, Numbers
+from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .describe import Describer, Description
 from .eager_run import EagerRun, retains_grad
@@ -91,7 +91,8 @@ class Specialisation:
         self.anchored = self._lasting()
         self._floats = {place: i for i, (place, _) in enumerate(self.signature.found.floats)}
         self._outputs = {var: k for k, var in reversed(list(enumerate(self.tape.outputs)))}
-        self.wide = any(_is_wide(var) for var in (*self.tape.inputs[: len(self.reads)], *self.tape.outputs))
+        made = [var for step in self.tape.steps for var in step.outputs]
+        self.wide = any(_is_wide(var) for var in (*self.tape.inputs[: len(self.reads)], *made, *self.tape.outputs))
         self.histories = described.histories
         self.donated = self._donated()
         self.scratch = self._scratch()
@@ -256,8 +257,9 @@ def describe_run(run: EagerRun) -> Described:
     histories = histories_of(run, text)
     for position in numbers.needed([*[g.position for g in numbers.guards], *text.numbers]):
         note = numbers.notes[position]
-        if note.operation == "item":
-            text.output(note.operands[0], "a value read in Python", np.asarray(numbers.values[position]))
+        if note.operation in READS:
+            var = note.operands[0]
+            text.output(var, "a value read in Python", np.asarray(numbers.values[position]).reshape(var.shape))
     tape, reads, scalars, values = _pruned(run, text.outputs)
     return Described(
         tape, numbers, text, reads, scalars, writes, values, changes, describer.tensors, histories, run.derived()

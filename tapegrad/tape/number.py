@@ -24,21 +24,26 @@ if TYPE_CHECKING:
     from .program import Var
 
 __all__ = [
-    "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math", "is_followed",
-    "outcome_of", "plain",
+    "READS", "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math",
+    "is_followed", "outcome_of", "plain",
 ]  # fmt: skip
 
 
 class Note(NamedTuple):
     """One entry of the notes: `operation` of `operands`, which are positions of other notes or constants.
 
-    `operation` is "input" (a followed number of the environment; the operand is its place among them), "item" (the
-    value of a tensor; the operand is its Var), or a key of `OPERATIONS`. `positions` says which operands are positions.
+    `operation` is "input" (a followed number of the environment; the operand is its place among them), "item" (the value
+    of a tensor of one element; the operand is its Var), "array" (all of a tensor, likewise), or a key of `OPERATIONS`.
+    `positions` says which operands are positions.
     """
 
     operation: str
     operands: tuple[Any, ...]
     positions: tuple[bool, ...]
+
+
+READS = ("item", "array")
+"""Notes of a tensor's value: as a number, or all of it."""
 
 
 class Guard(NamedTuple):
@@ -179,7 +184,7 @@ class Numbers:
 
     def read(self, var: Var, value: Any, what: str) -> None:
         """All of the value of `var` goes into Python."""
-        self.guard(self._note("item", (var,), (False,), value), outcome_of(value), what)
+        self.guard(self._note("array", (var,), (False,), value), outcome_of(value), what)
 
     def _position(self, operation: str, operands: tuple[Any, ...], value: Any) -> int:
         operands = tuple([plain(x) if type(x) is Number and x._numbers is not self else x for x in operands])
@@ -209,7 +214,7 @@ class Numbers:
     def items(self, position: int) -> list[Var]:
         """The Vars whose values the note at `position` depends on."""
         notes = [self.notes[p] for p in self.needed([position])]
-        return [note.operands[0] for note in notes if note.operation == "item"]
+        return [note.operands[0] for note in notes if note.operation in READS]
 
 
 def is_followed(x: Any) -> bool:

@@ -114,7 +114,8 @@ def report_record(torch: ModuleType | None) -> None:
 def program_of(step: Any) -> Any:
     """The executable that a jitted step runs most."""
     spec = max(step.specialisations, key=lambda spec: spec.calls)
-    inputs = [jax.ShapeDtypeStruct(var.shape, var.dtype) for var in spec.tape.inputs[: len(spec.reads)]]
+    metas = [spec.signature.metas[i] for i in (*spec.reads, *spec.scratch)]
+    inputs = [jax.ShapeDtypeStruct(meta.shape, meta.dtype) for meta in metas]
     if spec.scalars:
         inputs.insert(0, jax.ShapeDtypeStruct((len(spec.scalars), 2), np.uint32))
     with jax.enable_x64(True):

@@ -34,7 +34,9 @@ def test_the_eager_step_is_the_step_by_hand(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "loss"), [(model, loss) for model in SMALL for loss in model.others().values()], ids=str
+    ("model", "loss"),
+    [(model, loss) for model in SMALL for loss in model.others().values()],
+    ids=lambda x: type(x).__name__,
 )
 def test_other_ways_to_write_it_in_jax_are_the_same(model: Model, loss: Any) -> None:
     np.testing.assert_allclose(losses(*jax_step(model, loss)), losses(*jax_step(model)), rtol=1e-5)

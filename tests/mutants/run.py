@@ -43,6 +43,15 @@ FILES = {
         "tests/compile/test_pulls.py",
         "tests/tapegrad/test_record.py",
     ],
+    "stale": ["tests/compile/test_never_stale.py"],
+    "effects": ["tests/compile/test_effects.py"],
+    "numbers": ["tests/compile/test_numbers.py"],
+    "growing": ["tests/compile/test_growing_lists.py"],
+    "leaks": ["tests/compile/test_leaks.py"],
+    "explain": ["tests/compile/test_explain.py"],
+    "jit": ["tests/compile/test_jit.py", "tests/compile/test_jit_regressions.py"],
+    "outside": ["tests/compile/test_pullback.py", "tests/compile/test_forward.py"],
+    "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
 
