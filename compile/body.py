@@ -36,6 +36,10 @@ class Body(Writer):
         self._numbers(spec.scalars)
         self.line("except Absent:", 1)
         self.line("return MISS")
+        self.line("box = []", 1)
+        if spec.donated:  # from here on there is no way back: the old values may be gone
+            self.line("try:", 1)
+            self.shift = 1
         self._program()
         if after or not self._written.issuperset(spec.numbers.needed(spec.text.numbers)):
             self.line("try:", 1)
@@ -45,19 +49,26 @@ class Body(Writer):
             self.line("except ArithmeticError:", 1)
             self.line("return MISS")
         self.line("S.calls += 1", 1)
+        self.shift = 0
         if spec.writes:
-            self.line("try:", 1)
-            for i, o, count in spec.writes:
-                self._write(i, o, count)
-            written = "".join(f"({spec.tensor(i)}, {o}, {count}), " for i, o, count in spec.writes)
-            self.line("except BaseException:", 1)
-            self.line(f"finish({'outputs' if spec.forward else 'box[0]'}, ({written}), B)")
-            self.line("raise")
+            self._writes()
         for line in (*spec.text.build, *spec.text.effects):
             self.line(line, 1)
         self._histories()
         self.line(f"result = {spec.text.result}", 1)
         self.line("return result", 1)
+
+    def _writes(self) -> None:
+        """The new values of tensors: all of them, whatever happens meanwhile."""
+        spec = self.spec
+        if not spec.donated:
+            self.line("try:", 1)
+        for i, o, count in spec.writes:
+            self._write(i, o, count)
+        written = "".join(f"({spec.tensor(i)}, {o}, {count}), " for i, o, count in spec.writes)
+        self.line("except BaseException:", 1)
+        self.line(f"if box: finish(box[0], ({written}), B)")
+        self.line("raise")
 
     def _histories(self) -> None:
         """The nodes of tensors that have one, and which of them keep their gradients."""
@@ -154,12 +165,12 @@ class Body(Writer):
         outs = "".join(f"o{k}, " for k in range(len(spec.tape.outputs)))
         if spec.forward is not None:
             self.line(f"outputs, residual = forward.run(({''.join(f'{v}, ' for v in values)}))", 1)
+            self.line("box.append(outputs)", 1)
             self.line(f"{outs or '_ '}= outputs", 1)
             return
         if spec.donated:
             given = "".join([f"b{i}, " for i in spec.reads if i in spec.donated])
             self.line(f"if held: {given}= kept_apart(({given}))", 1)
-        self.line("box = []", 1)
         if spec.wide:
             self.line("with x64(True):", 1)
         self.line(f"box.extend(starmap(program, (({''.join(f'{v}, ' for v in values)}),)))", 1 + spec.wide)

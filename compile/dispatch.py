@@ -36,12 +36,13 @@ __all__ = ["write_dispatch"]
 
 
 _NAMES: dict[str, Any] = {
-    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS, "Mismatch":
-    Mismatch, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype, "finish": finish, "fit":
-    fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart, "look":
-    look, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered,
-    "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap, "state": state, "store": store,
-    "value_of": value_of, "versioned": versioned, "whole_of": whole_of, "x64": jax.enable_x64,
+    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
+    "Mismatch": Mismatch, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
+    "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item,
+    "kept_apart": kept_apart, "look": look, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack,
+    "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
+    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "versioned": versioned,
+    "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip
 """What the lines may call."""
 

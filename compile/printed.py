@@ -81,6 +81,8 @@ class Printed:
             if x._requires_grad:
                 self._labelled.append((copy, None if x._node is None else x._node.name()))
             return copy
+        if isinstance(x, tuple) and all(type(part) in _SHOWN for part in x):
+            return x
         if type(x) in (list, tuple):
             return type(x)([self._kept(part) for part in x])
         if type(x) is dict:

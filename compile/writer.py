@@ -17,6 +17,7 @@ class Writer:
         self.spec = spec
         self.names = names
         self.lines: list[str] = []
+        self.shift = 0  # how much further in lines go
 
     def constant(self, value: Any) -> str:
         """A name for a value that cannot be written down."""
@@ -32,4 +33,4 @@ class Writer:
 
     def line(self, text: str, depth: int = 2) -> None:
         """Add a line."""
-        self.lines.append("    " * depth + text)
+        self.lines.append("    " * (depth + self.shift) + text)

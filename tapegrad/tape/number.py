@@ -32,8 +32,9 @@ __all__ = [
 class Note(NamedTuple):
     """One entry of the notes: `operation` of `operands`, which are positions of other notes or constants.
 
-    `operation` is "input" (a followed number of the environment; the operand is its place among them), "item" (the value
-    of a tensor of one element; the operand is its Var), "array" (all of a tensor, likewise), or a key of `OPERATIONS`.
+    `operation` is "input" (a followed number of the environment; the operand is its place among them), "item" (the
+    value of a tensor of one element; the operand is its Var), "array" (all of a tensor, likewise), or a key of
+    `OPERATIONS`.
     `positions` says which operands are positions.
     """
 
@@ -143,6 +144,7 @@ class Numbers:
 
     def input(self, place: int, value: Any) -> Number:
         """The followed number at `place` of the environment."""
+        value = float(value) if type(value) is np.float64 else value  # which is not weak beside tensors
         return Number(self, self._note("input", (place,), (False,), value), value)
 
     def item(self, var: Var, value: Any) -> Number:

@@ -384,6 +384,21 @@ def test_existing_objects_keep_their_identity():
         assert shared == [2.5 + turn] and type(shared[0]) is float
 
 
+def test_replaced_data_is_not_seen_by_what_shared_the_memory_before():
+    def build():
+        model, outside = SimpleNamespace(w=tg.ones(2)), SimpleNamespace()
+
+        def step(x):
+            model.w.data = model.w * x
+
+        return step, SimpleNamespace(model=model, outside=outside)
+
+    pair = Pair(build)
+    for turn in range(4):
+        pair.both(lambda w, turn=turn: setattr(w.outside, f"before{turn}", w.model.w.detach()))
+        pair.call(two)
+
+
 def test_new_containers_are_new_at_each_call():
     holder = SimpleNamespace()
 

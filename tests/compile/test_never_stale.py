@@ -16,6 +16,7 @@ import pytest
 
 import tapegrad as tg
 import tapegrad.nn.functional as F  # noqa: N812
+from tapegrad.compile import dispatch
 from tapegrad.testing import max_compiles
 
 from .alongside import Pair, assert_alike
@@ -222,7 +223,7 @@ def test_the_sign_of_a_captured_zero():
 
 def test_numbers_and_flags_wherever_they_are_kept():
     class Holder:
-        __slots__ = ("rate",)
+        __slots__ = ("extra", "rate")
 
     class Layer:
         gain = 1.5
@@ -241,6 +242,7 @@ def test_numbers_and_flags_wherever_they_are_kept():
         def step(x):
             group = config["groups"][0]
             x = helper(x) * holder.rate * group["rate"] * group["betas"][1] * layer.gain
+            x = x * getattr(holder, "extra", 1.0)
             return -x if config["deep"].flag else x
 
         return step, SimpleNamespace(holder=holder, config=config, helper=helper, layer=layer)
@@ -249,6 +251,8 @@ def test_numbers_and_flags_wherever_they_are_kept():
     pair.call(two, 2)
     for change in (
         lambda w: setattr(w.holder, "rate", 2.5),
+        lambda w: setattr(w.holder, "extra", 3.5),
+        lambda w: delattr(w.holder, "extra"),
         lambda w: w.config["groups"][0].update(rate=0.25),
         lambda w: w.config["groups"][0].update(betas=(0.9, 0.1)),
         lambda w: setattr(w.config["deep"], "flag", True),
@@ -379,6 +383,16 @@ def test_another_dtype_shape_requires_grad_or_layout():
         for make in makers:
             pair.call(lambda make=make: (make(),), 2)
         assert pair.compilations == len(makers), turn
+
+
+def test_an_argument_on_the_device_of_another_dtype_or_shape():
+    step = lambda x: x * (x.shape[0] + 0.5)  # noqa: E731
+    fast, on_device = tg.jit(step), tg.jit(lambda x: x * 1)
+    for make in (lambda: tg.ones(2, 3), lambda: tg.ones(3, 2), lambda: tg.ones(2, 3, dtype=tg.float64)) * 2:
+        for _ in range(2):
+            on_device(make())
+            assert_alike(step(make()), fast(on_device(make())))
+    assert len(fast.specialisations) == 3
 
 
 def test_a_captured_tensor_of_another_dtype_shape_or_requires_grad():
@@ -922,6 +936,37 @@ def test_keyboard_interrupt_midway():
     pair.jitted.stop = False
     pair.compare()
     pair.call(two, 2)
+
+
+def test_keyboard_interrupt_while_new_values_are_given(monkeypatch):
+    """The program may have written over the old ones: so all new ones are given, and then the interrupt goes on."""
+    store, armed = dispatch._NAMES["store"], []
+
+    def interrupted(*given):
+        if armed:
+            armed.clear()
+            raise KeyboardInterrupt
+        store(*given)
+
+    monkeypatch.setitem(dispatch._NAMES, "store", interrupted)
+    model = SimpleNamespace(a=tg.zeros(2), b=tg.zeros(2))
+
+    @tg.jit
+    def step(x, y):
+        model.a.add_(x)
+        x.add_(1)
+        y.add_(2)
+        model.b.add_(x)
+
+    for _ in range(3):
+        step(tg.zeros(2), tg.zeros(2))
+    x, y = tg.ones(2), tg.ones(2)
+    armed.append(True)
+    with pytest.raises(KeyboardInterrupt):
+        step(x, y)
+    assert [t.tolist() for t in (x, y, model.a, model.b)] == [[n] * 2 for n in (2.0, 3.0, 1.0, 5.0)]
+    step(x, y)
+    assert [t.tolist() for t in (x, y, model.a, model.b)] == [[n] * 2 for n in (3.0, 5.0, 3.0, 8.0)]
 
 
 # Threads

@@ -50,7 +50,7 @@ FILES = {
     "leaks": ["tests/compile/test_leaks.py"],
     "explain": ["tests/compile/test_explain.py"],
     "jit": ["tests/compile/test_jit.py", "tests/compile/test_jit_regressions.py"],
-    "outside": ["tests/compile/test_pullback.py", "tests/compile/test_forward.py"],
+    "outside": ["tests/compile/test_outside.py"],
     "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
