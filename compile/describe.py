@@ -126,7 +126,7 @@ class Describer:
         kept = [name for name in before if name in after]
         if kind in ("items", "attributes") and kept != [*after][: len(kept)]:  # the order changed
             holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
-            pairs = [(self._key(name), self.value(x, f"{where}[{name!r}]")) for name, x in after.items()]
+            pairs = [(self._key(name), self.value(x, f"{where}[...]")) for name, x in after.items()]
             self.text.effects += [
                 f"{holder}.clear()",
                 f"{holder}.update([{', '.join(f'({k}, {x})' for k, x in pairs)}])",
@@ -143,6 +143,7 @@ class Describer:
     def _put(self, number: int, kind: str, name: Any, value: Any, label: Any) -> None:
         """The effect of putting `value` at `name` of a holder."""
         where = self.found.text(number)
+        label = "..." if isinstance(label, TensorBase) else label
         where = {"items": f"{where}[{label!r}]", "globals": label, "cells": label}.get(kind, f"{where}.{label}")
         new = self.text.constant(MISSING) if value is MISSING else self.value(value, where)
         if kind in ("items", "attributes") and value is not MISSING:
@@ -214,7 +215,7 @@ class Describer:
             self.text.build[-1] = f"{made} = {self.text.constant(entry[1])}({self.text.constant(static)}, {parts})"
         elif isinstance(value, dict):
             for key, part in value.items():
-                self.text.build.append(f"{made}[{self._key(key)}] = {self.value(part, f'{name}[{key!r}]')}")
+                self.text.build.append(f"{made}[{self._key(key)}] = {self.value(part, f'{name}[{_shown(key)}]')}")
         elif isinstance(value, list | collections.deque | set):
             parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(value)])
             self.text.build.append(f"{made}.{'update' if isinstance(value, set) else 'extend'}([{parts}])")
@@ -300,6 +301,10 @@ class Describer:
                 if whole is not None and better and not self.run.recorder.describe(whole)[1]:
                     found[memory] = whole
         return found
+
+
+def _shown(key: Any) -> str:
+    return repr(key) if type(key) in (str, int, bool) else "..."
 
 
 def _whole(t: TensorBase, root: Var) -> Any:

@@ -59,7 +59,7 @@ def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
     spec.run = _compiled("run(objects, floats)", _given(spec), body.lines, names)
     paths = Paths(spec, roots, names)
     with contextlib.suppress(NoPath):
-        if not spec.signature.shared:
+        if not spec.signature.shared and not spec.derived:
             paths.write()
             spec.call = _compiled(
                 "call(args, kwargs)", [*_modes(paths), *paths.lines, *_derived(spec)], body.lines, names

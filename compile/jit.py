@@ -51,6 +51,7 @@ class Jitted:
         self._ints: set[str] = set()  # where ints are that have changed
         self._lists: set[str] = set()  # where lists are that have grown
         self._read: set[str] = set()  # and those that are not only appended to
+        self._places = False  # whether it matters where in its memory a view is: one was written to
         self._rigid = False  # whether a recording with numbers that are followed failed
         self._storms = Storms(getattr(function, "__name__", type(function).__name__))
 
@@ -108,8 +109,8 @@ class Jitted:
 
     def _signature(self, args: Any, kwargs: Any) -> Signature:
         if self._rigid:
-            return signature_of(self._function, args, kwargs, followed=False)
-        return signature_of(self._function, args, kwargs, ints=self._ints, lists=self._lists)
+            return signature_of(self._function, args, kwargs, followed=False, places=self._places)
+        return signature_of(self._function, args, kwargs, ints=self._ints, lists=self._lists, places=self._places)
 
     def _find(self, args: Any, kwargs: Any, missed: Any) -> Any:
         """The call where it is not known which program fits."""
@@ -155,7 +156,9 @@ class Jitted:
                 run.printed.show()
                 raise
             return self._find_rigidly(args, kwargs)
-        if self._unlearn(run):
+        written_view = bool(run.derived()) and not self._places
+        self._places = self._places or written_view
+        if self._unlearn(run) or written_view:
             run.undo()
             return self._find(args, kwargs, None)
         run.printed.show()

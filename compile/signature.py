@@ -13,7 +13,7 @@ from ..dtypes import dtype, get_default_dtype
 from ..environment import Reachable, reach, reachable
 from ..errors import InPlaceError
 from ..random import default_generator
-from ..tape import TensorBase, history, state
+from ..tape import TensorBase, base_of, history, state
 
 __all__ = ["Meta", "Signature", "memory_of", "meta_of", "modes", "sharing", "signature_of"]
 
@@ -21,7 +21,8 @@ __all__ = ["Meta", "Signature", "memory_of", "meta_of", "modes", "sharing", "sig
 class Meta(NamedTuple):
     """What a program depends on of a tensor besides its value: strides too, which decide what is a view.
 
-    `strides` is None for contiguous memory, `kind` the name of the node that computed it, None for a leaf.
+    `strides` is None for contiguous memory, `kind` the name of the node that computed it, None for a leaf. `place` is
+    where in its memory it is, and what it is a view of, where that matters: among tensors that share memory.
     """
 
     shape: tuple[int, ...]
@@ -29,6 +30,7 @@ class Meta(NamedTuple):
     strides: tuple[int, ...] | None
     requires_grad: bool
     kind: str | None
+    place: Any = None
 
 
 class Signature(NamedTuple):
@@ -69,11 +71,12 @@ def signature_of(
     followed: bool = True,
     ints: Collection[str] = (),
     lists: Collection[str] = (),
+    places: bool = False,
 ) -> Signature:
     """Everything a call can read, and the key of the specialisations it may use.
 
     `followed` says whether floats are inputs, not part of the key; `ints` say where ints are
-    that are, too, `lists` where lists are that are only appended to.
+    that are, too, `lists` where lists are that are only appended to; with `places`, it matters of all views where they are.
     Raises UnsupportedError for what cannot be watched for changes.
     """
     found = reachable(followed, ints, lists)
@@ -85,12 +88,16 @@ def signature_of(
     reach(function, found)
     found.visit(default_generator._state, "default_generator", "root")
     if found.ambiguous:
-        return signature_of(function, args, kwargs, followed=followed, ints=ints)
+        return signature_of(function, args, kwargs, followed=followed, ints=ints, places=places)
     if found.rigid and followed:
-        return signature_of(function, args, kwargs, followed=False)
+        return signature_of(function, args, kwargs, followed=False, places=places)
     tensors = [found.objects[number] for number in found.tensors]
     metas = [meta_of(t) for t in tensors]
     shared = sharing(tensors)
+    for i in {i for group in shared for i in group} | {
+        i for i, t in enumerate(tensors) if places and t._view is not None
+    }:
+        metas[i] = metas[i]._replace(place=_place_of(tensors[i]))
     key = (len(args), tuple(kwargs), tuple(found.key), tuple(metas), shared, state.now.inference, *modes())
     return Signature(found, tensors, metas, shared, key, names, tuple(kwargs))
 
@@ -106,6 +113,16 @@ def meta_of(t: TensorBase) -> Meta:
     array = t._array
     strides = None if array.flags.c_contiguous else array.strides
     return Meta(array.shape, array.dtype, strides, t._requires_grad, kind)
+
+
+def _place_of(t: TensorBase) -> tuple[Any, ...]:
+    """Where in its memory a tensor is, in bytes from its beginning, and what the tensor is that it is a view of."""
+    array = owner = t._array
+    while isinstance(owner.base, np.ndarray):
+        owner = owner.base
+    offset = array.__array_interface__["data"][0] - owner.__array_interface__["data"][0]
+    base = base_of(t)
+    return offset, array.strides, owner.shape, None if base is None else meta_of(base)
 
 
 def sharing(tensors: Sequence[TensorBase]) -> tuple[tuple[int, ...], ...]:

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from ..tape import Step, Tape, TensorBase, Var
+from ..tape import Step, Tape, TensorBase, Var, chain_of
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .describe import Describer, Description
@@ -321,11 +321,31 @@ def _writes(run: EagerRun, text: Description) -> list[tuple[int, int, int]]:
         if not known and version != run.before[id(t)][1].version:
             raise recorder.unsupported(f"a write to {run.label(i)} that was not recorded (from another thread?)")
     found = []
+    for i in set(recorder.replaced) & set(written):
+        if _shares(run, i, text):
+            del written[i]
     for i, var in written.items():
         text.output(var, run.label(i), recorder.captures[i]._array)
         text.changed.append(run.label(i))
         found.append((i, len(text.outputs) - 1, _count_of_writes(run, i)))
     return found
+
+
+def _shares(run: EagerRun, i: int, text: Description) -> bool:
+    """Whether `.data` of a captured tensor was replaced by memory of another one; then that is an effect."""
+    captures, found = run.recorder.captures, run.signature.found
+    t = captures[i]
+    assert t._storage is not None
+    for j, other in enumerate(captures):
+        if j != i and other._storage is not None and other._storage.memory is t._storage.memory:
+            chain = chain_of(other)
+            if chain_of(t)[: len(chain)] != chain:
+                raise run.recorder.unsupported("assignment to .data of memory that only a view of it is known of")
+            seen = f"look({text.tensor(j, found)}, {text.constant(chain_of(t)[len(chain) :])}, False, None)"
+            text.effects.append(f"{text.tensor(i, found)}.data = {seen}")
+            text.changed.append(f"{run.label(i)}.data")
+            return True
+    return False
 
 
 def _count_of_writes(run: EagerRun, i: int) -> int:

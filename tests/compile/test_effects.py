@@ -410,6 +410,7 @@ def test_new_containers_are_new_at_each_call():
     for _ in range(4):
         out, array = fast(*two())
         assert out is holder.made and not any(out is one for one in made)
+        assert array.tolist() == [1.0, 1.0]
         made.append(out)
         out[1]["mine"] = 1
         array[:] = 5

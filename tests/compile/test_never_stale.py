@@ -11,6 +11,7 @@ import os
 import threading
 from types import SimpleNamespace
 
+import jax
 import numpy as np
 import pytest
 
@@ -707,6 +708,38 @@ def test_results_that_are_held_outlive_later_calls():
     held = [(pair.step(*two()), pair.eager.out, pair.fast(*two()), pair.jitted.out) for _ in range(6)]
     for eager, eager_out, jitted, out in held:
         assert_alike([eager, eager_out], [jitted, out])
+
+
+def test_a_large_gradient_that_is_held_outlives_later_calls():
+    """Its memory is for the new one, but not if somebody has it, or its value."""
+
+    def build():
+        model = SimpleNamespace(w=tg.ones(1 << 14, requires_grad=True))
+        optimiser = tg.optim.SGD([model.w], lr=0.1)
+
+        def step(x):
+            optimiser.zero_grad()
+            (model.w * model.w * x).sum().backward()
+            optimiser.step()
+
+        return step, model
+
+    pair = Pair(build)
+    one = lambda: (tg.ones(1),)  # noqa: E731
+    pair.call(one, 3, look=False)
+    tensors, values = [], []
+    for turn in range(6):
+        pair.call(one, look=False)
+        eager, jitted = pair.eager.w.grad, pair.jitted.w.grad
+        if turn % 2:
+            tensors.append((eager, jitted))
+        else:
+            values.append((eager, *jax.tree.leaves(jitted)))
+        del eager, jitted
+    for eager, jitted in tensors:
+        assert_alike(eager, jitted)
+    for eager, value in values:
+        assert_alike(eager.tolist(), value.tolist())
 
 
 def test_a_result_that_is_an_argument_or_a_capture():

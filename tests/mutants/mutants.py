@@ -567,7 +567,7 @@ JIT = [
         "compile/body.py",
         ("{v}._device = B[{i}] = o{o}; {v}._storage.version += {count}", "{v}._device = B[{i}] = o{o}", "stale"),
         ("{v}._device = B[{i}] = o{o}; {v}", "B[{i}] = o{o}; {v}", "stale"),
-        ("            for i, o, count in spec.writes:\n", "            for i, o, count in spec.writes[1:]:\n", "stale"),
+        ("        for i, o, count in spec.writes:\n", "        for i, o, count in spec.writes[1:]:\n", "stale"),
         ('self.line(f"replace_data({v}, o{o})")', 'self.line(f"store({v}, o{o}, {count})")', "effects"),
         ('self.line(f"if {n} is not {guard.outcome}: return Mismatch({position}, {n})")', "pass", "stale"),
         ('self.line(f"x = outcome_of({n})")', 'self.line(f"x = {self.constant(guard.outcome)}")', "stale"),
@@ -576,7 +576,7 @@ JIT = [
         ("if held: {given}= kept_apart(({given}))", "pass", "outside"),
         ("in (*spec.text.build, *spec.text.effects):", "in spec.text.build:", "effects"),
         ("for made in spec.text.retained:", "for made in ():", "outside effects"),
-        ("self.line(f\"finish({'outputs' if spec.forward else 'box[0]'}, ({written}), B)\")", "pass", "stale"),
+        ('self.line(f"if box: finish(box[0], ({written}), B)")', "pass", "stale"),
     ),
     *_of(
         "compile/runtime.py",
@@ -602,7 +602,7 @@ JIT = [
             "outside effects",
         ),
         ("chain_of(t)[len(chain_of(base)) :], True", "chain_of(t)[len(chain_of(base)) :], False", "outside effects"),
-        ("if count > 1}", "if count > 9}", "effects jit"),
+        ("if count > 1}", "if count > 9}", "outside"),
         ('f"{self.text.constant(value.copy())}.copy()"', "self.text.constant(value.copy())", "effects"),
     ),
     *_of(
@@ -693,7 +693,7 @@ JIT = [
     *_of(
         "compile/leaks.py",
         ("return found[0] if found else None", "return None", "leaks"),
-        ("            allowed |= _saved_by(t)\n", "            pass\n", "leaks"),
+        ("allowed = _kept_by(kept)", "allowed = {id(t) for t in kept}", "leaks stale"),
     ),
     *_of(
         "tapegrad/environment/functions.py",
