@@ -22,9 +22,9 @@ _COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os
 class Code:
     """What there is to know of a code object; one for each, so that it stands for the code in keys.
 
-    `globals` are the names it reads or writes, `attributes` those it mentions, `imports` the modules it imports, with
-    the number of leading dots; those of functions inside it too. `modules` are the libraries first found under such a
-    name: while they stay there they need neither looking into nor a place in a key.
+    `globals` are the names it reads or writes, `attributes` those it mentions (or could, by strings), `imports` the
+    modules it imports, with the number of leading dots; those of functions inside it too. `modules` are the libraries
+    first found under such a name: while they stay there they need not be looked into.
     """
 
     __slots__ = ("attributes", "code", "globals", "imports", "library", "modules")
@@ -65,6 +65,8 @@ def _collect(code: types.CodeType, found: dict[str, dict[Any, None]]) -> None:
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             _collect(constant, found)
+        elif isinstance(constant, str) and constant.isidentifier():  # perhaps for `getattr`
+            found["attributes"][constant] = None
 
 
 _CODES: dict[int, Code] = {}

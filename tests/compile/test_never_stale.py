@@ -8,6 +8,7 @@ a change.
 import copy
 import functools
 import os
+import random
 import threading
 from types import SimpleNamespace
 
@@ -848,6 +849,21 @@ def test_draws_are_fresh_at_each_call_and_the_same_as_eagerly():
     assert len(fast.specialisations) == 1
 
 
+class Drawn:
+    def __init__(self):
+        self.gain = random.random()
+
+
+def test_a_constructor_that_draws_is_refused_if_it_is_called():
+    kept = Drawn()
+    fast = tg.jit(lambda x: x * kept.gain)
+    assert_alike([fast(*two()) for _ in range(3)], [two()[0] * kept.gain] * 3)
+    fast = tg.jit(lambda x: x * kept.__class__().gain)
+    for _ in range(2):
+        with pytest.raises(tg.UnsupportedError, match="draws random numbers"):
+            fast(*two())
+
+
 def test_a_generator_of_ones_own():
     def build():
         holder = SimpleNamespace(generator=tg.Generator())
@@ -946,6 +962,23 @@ def test_an_exception_that_depends_on_a_value():
         assert pair.fails(MidwayError, pair_of(200.0)) == "201.0"
         pair.compare()
         pair.call(two, 2)
+
+
+def test_modes_that_a_failing_function_set_are_as_before():
+    @tg.jit
+    def step(x):
+        tg.set_grad_enabled(False)
+        tg.set_default_dtype(tg.float64)
+        raise MidwayError
+
+    try:
+        with pytest.raises(MidwayError):
+            step(tg.ones(2))
+        assert tg.is_grad_enabled()
+        assert tg.get_default_dtype() is tg.float32
+    finally:
+        tg.set_grad_enabled(True)
+        tg.set_default_dtype(tg.float32)
 
 
 def test_keyboard_interrupt_midway():

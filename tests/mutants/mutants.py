@@ -615,7 +615,8 @@ JIT = [
         ("            if now is not new:", "            if False:", "stale"),
         ("return type(value)(map(plain, value))", "return value", "numbers"),
         ("value.__dict__[key] = settle(part, old, done)", "pass", "numbers"),
-        ("self._refuse_unseen(_drawn() != drawn)", "pass", "stale"),
+        ("self._refuse_unseen(_drawn() != drawn)", "pass", "jit"),
+        ("        if latent and drawn:\n", "        if False:\n", "stale jit"),
     ),
     *_of(
         "compile/heap.py",
