@@ -102,9 +102,9 @@ class EagerRun:
 
     def _refuse_unseen(self, drawn: bool) -> None:
         """Raise what the function was refused, though it caught that and went another way; or if it drew numbers."""
-        latent = self.signature.found.latent
-        if latent and drawn:
-            raise latent[0]
+        if drawn:
+            latent = self.signature.found.latent
+            raise latent[0] if latent else self.recorder.unsupported("drawing from Python's or NumPy's generators")
         if self.recorder.refused is not None:
             raise self.recorder.refused
 

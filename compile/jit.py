@@ -64,6 +64,12 @@ class Jitted:
         """Those, and the ones that will be compiled when their signature comes again."""
         return sorted([spec for family in self._families.values() for spec in family.specs], key=lambda s: s.number)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        recorder = state.recorder
+        if recorder is not None and not name.startswith("_"):
+            raise recorder.unsupported(f"setting the attribute {name!r} of a jitted function: keep it somewhere else")
+        super().__setattr__(name, value)
+
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, class_names, slots_of
 from ..environment.functions import environment
+from ..environment.objects import public_names
 from ..tree import registered
 from .writer import Writer
 
@@ -182,5 +183,6 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "class": class_names,
     "slots": lambda x: (type(x), slots_of(x)),
     "static": _static,
+    "public": public_names,
     "environ": lambda _: environment(),
 }

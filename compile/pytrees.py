@@ -78,8 +78,8 @@ def _flatten(t: Any) -> tuple[tuple[Any], bool]:
     if isinstance(t, TracedTensor):
         return (t._device,), t._requires_grad
     reads_value("a JAX function", t)
-    with jax.enable_x64(True):
-        return (jnp.asarray(value_of(t, keep=True)),), t.requires_grad
+    with jax.enable_x64(True):  # a copy: a compiled call may write over the tensor's own value
+        return (jnp.array(value_of(t, keep=True)),), t.requires_grad
 
 
 def _unflatten(requires_grad: bool, leaves: Sequence[Any]) -> Any:

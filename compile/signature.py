@@ -76,8 +76,8 @@ def signature_of(
     """Everything a call can read, and the key of the specialisations it may use.
 
     `followed` says whether floats are inputs, not part of the key; `ints` say where ints are that are, too, `lists`
-    where lists are that are only appended to; with `places`, it matters of all views where they are. Raises UnsupportedError
-    for what cannot be watched for changes.
+    where lists are that are only appended to; with `places`, it matters of all views where they are.
+    Raises UnsupportedError for what cannot be watched for changes.
     """
     found = reachable(followed, ints, lists)
     names = _parameter_names(function, len(args))

@@ -53,6 +53,10 @@ def _other(value: Any, number: int, found: Reachable) -> None:
         found.rigid = found.rigid or type(value).__name__ != "Jitted"
         found.note("type", number, type(value))
         found.look(value.__wrapped__, Place(number, "attribute", "__wrapped__"))
+        names = objects.public_names(value)
+        found.note("public", number, names)
+        for name in names:
+            found.look(value.__dict__[name], Place(number, ".", name))
         return
     kind: Any = type(value)
     entry = registered(kind)

@@ -13,7 +13,7 @@ from ..errors import UnsupportedError
 from .reachable import CHANGING_MODULES, Place, Reachable, changing
 from .values import attributes
 
-__all__ = ["class_", "class_names", "inherited", "is_written_in_c", "object_", "slots_of"]
+__all__ = ["class_", "class_names", "inherited", "is_written_in_c", "object_", "public_names", "slots_of"]
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
@@ -93,6 +93,11 @@ def inherited(value: Any, number: int, found: Reachable) -> None:
     attributes(value, number, found)
     for name in slots:
         found.look(getattr(value, name), Place(number, "slot", name))
+
+
+def public_names(value: Any) -> tuple[str, ...]:
+    """The attributes of a jitted function, or of one with a cache, that are the user's."""
+    return tuple([name for name in getattr(value, "__dict__", ()) if not name.startswith("_")])
 
 
 def slots_of(value: Any) -> tuple[str, ...]:

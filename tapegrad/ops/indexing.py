@@ -41,7 +41,11 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     basic, advanced = split_index(x, index)
     out = _basic(x, basic) if basic is not None else x
     if advanced:
-        return _gather_many(out, advanced)
+        out = _gather_many(out, advanced)
+        recorder = state.recorder
+        if recorder is not None and recorder.strict and not any(part._array.ndim for part in advanced.values()):
+            recorder.picked(out)
+        return out
     if basic is not None:
         return out
     counted = any(isinstance(i, slice) and (i.start or 0) < 0 for i in (index if isinstance(index, tuple) else ()))

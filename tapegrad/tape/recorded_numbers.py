@@ -32,6 +32,7 @@ class RecordedNumbers(RecordedWalks):
         self.scalars: dict[int, Var] = {}
         self._number_vars: dict[Any, Var] = {}
         self._read_out: set[Storage] = set()
+        self._picked: set[Storage] = set()
 
     def operand(self, x: Any, prim: Primitive, operands: Sequence[Any], out: TensorBase) -> Any:
         """An operand that is no tensor: a literal, or the Var of a number that is followed."""
@@ -109,10 +110,19 @@ class RecordedNumbers(RecordedWalks):
         if what == "numpy()":
             self._read_out.add(storage_of(t).memory)
 
+    def picked(self, out: TensorBase) -> None:
+        """`out` was picked by a tensor as index: a copy here, where eagerly it is a view."""
+        self._picked.add(storage_of(out).memory)
+
     def before_write(self, t: TensorBase) -> None:
-        """As without numbers; and memory that Python looks at must stay as it is."""
-        if t._storage is not None and t._storage.memory in self._read_out:
+        """As without numbers; and memory that Python looks at must stay as it is, as must what should be a view."""
+        memory = None if t._storage is None else t._storage.memory
+        if memory in self._read_out:
             raise self.unsupported("an in-place write to a tensor that numpy() was called on")
+        if memory in self._picked:
+            raise self.unsupported(
+                "an in-place write to what x[i], of a tensor i, gave: write x[i] = ..., or use int(i)"
+            )
         super().before_write(t)
 
     def item(self, t: TensorBase) -> Any:

@@ -399,6 +399,22 @@ def test_replaced_data_is_not_seen_by_what_shared_the_memory_before():
         pair.call(two)
 
 
+def test_a_zero_is_given_its_sign():
+    def build():
+        world = SimpleNamespace(recent=collections.deque([0.0]))
+
+        def step(x):
+            world.recent[0] = -0.0
+            return x * 2
+
+        return step, world
+
+    pair = Pair(build)
+    for _ in range(3):
+        pair.both(lambda world: world.recent.__setitem__(0, 0.0))
+        pair.call(two)
+
+
 def test_new_containers_are_new_at_each_call():
     holder = SimpleNamespace()
 

@@ -857,7 +857,7 @@ class Drawn:
 def test_a_constructor_that_draws_is_refused_if_it_is_called():
     kept = Drawn()
     fast = tg.jit(lambda x: x * kept.gain)
-    assert_alike([fast(*two()) for _ in range(3)], [two()[0] * kept.gain] * 3)
+    assert_alike([fast(*two()) for _ in range(3)], [two()[0] * kept.gain for _ in range(3)])
     fast = tg.jit(lambda x: x * kept.__class__().gain)
     for _ in range(2):
         with pytest.raises(tg.UnsupportedError, match="draws random numbers"):

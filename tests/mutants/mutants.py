@@ -648,8 +648,6 @@ JIT = [
             "return self.anchored & self.reading",
             "stale",
         ),
-        (" and i not in shared\n", "\n", "stale effects"),
-        ("[jnp.copy(out) if id(out) in given else out for out in outputs]", "outputs", "jit stale effects"),
         ("self.report.raise_if_failed()", "pass", "effects jit"),
         ("    if run.modes != modes():\n", "    if False:\n", "stale effects"),
         ('text.effects.append(f"{v}._node, {v}._index = None, 0")', "pass", "effects"),
