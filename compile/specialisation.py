@@ -227,13 +227,10 @@ def program_of(tape: Tape, scalars: int, traced: Callable[[], None]) -> Callable
     def program(*inputs: Any) -> tuple[Any, ...]:
         traced()
         with jax.enable_x64(True):
-            arrays = inputs
-            if scalars:
-                arrays = inputs[1:]
-                numbers = lax.bitcast_convert_type(inputs[0], np.float64)
-            arrays = arrays[: len(tape.inputs) - scalars]  # after them comes memory to write to
-            if scalars:
-                arrays = (*arrays, *[numbers[i] for i in range(scalars)])
+            numbers = lax.bitcast_convert_type(inputs[0], np.float64) if scalars else ()
+            first = int(scalars > 0)
+            arrays = inputs[first : first + len(tape.inputs) - scalars]  # after them comes memory to write to
+            arrays = (*arrays, *[numbers[i] for i in range(scalars)])
             outputs = flat(*arrays)
             given = {id(x) for x in inputs}
             return tuple([jnp.copy(out) if id(out) in given else out for out in outputs])

@@ -47,7 +47,7 @@ def _other(value: Any, number: int, found: Reachable) -> None:
     if isinstance(value, _RANDOM_TYPES):
         raise changing(found.text(number))
     if type(value).__module__.partition(".")[0] in ("jax", "jaxlib"):
-        found.note("is", number, value)  # JAX's arrays and compiled functions do not change
+        found.same(number, value)  # JAX's arrays and compiled functions do not change
         return
     if type(value).__name__ in ("Jitted", "_lru_cache_wrapper") and hasattr(value, "__wrapped__"):
         found.rigid = found.rigid or type(value).__name__ != "Jitted"

@@ -88,6 +88,11 @@ class Reachable:
         self.checks.append(Check(kind, place, expected))
         self.key.append((kind, expected))
 
+    def same(self, place: Any, value: Any) -> None:
+        """A check that something, which perhaps has no hash, is the very same."""
+        self.checks.append(Check("is", place, value))
+        self.key.append(("is", id(value)))
+
     def text(self, place: Place | int) -> str:
         """Where something is, in Python's words."""
         if isinstance(place, int):

@@ -41,10 +41,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     basic, advanced = split_index(x, index)
     out = _basic(x, basic) if basic is not None else x
     if advanced:
-        out = _gather_many(out, advanced)
+        source, out = out, _gather_many(out, advanced)
         recorder = state.recorder
         if recorder is not None and recorder.strict and not any(part._array.ndim for part in advanced.values()):
-            recorder.picked(out)
+            recorder.picked(out, source)
         return out
     if basic is not None:
         return out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from .number import Number, Numbers, plain
 from .primitive import PRIMITIVES, Primitive
 from .program import Var
 from .recorded_walks import RecordedWalks
+from .source import user_frame
 from .variable import TensorBase, storage_of
 
 __all__ = ["RecordedNumbers"]
@@ -32,7 +34,8 @@ class RecordedNumbers(RecordedWalks):
         self.scalars: dict[int, Var] = {}
         self._number_vars: dict[Any, Var] = {}
         self._read_out: set[Storage] = set()
-        self._picked: set[Storage] = set()
+        self._picked: dict[Storage, Storage] = {}
+        self._outdated: set[Storage] = set()
 
     def operand(self, x: Any, prim: Primitive, operands: Sequence[Any], out: TensorBase) -> Any:
         """An operand that is no tensor: a literal, or the Var of a number that is followed."""
@@ -110,20 +113,27 @@ class RecordedNumbers(RecordedWalks):
         if what == "numpy()":
             self._read_out.add(storage_of(t).memory)
 
-    def picked(self, out: TensorBase) -> None:
-        """`out` was picked by a tensor as index: a copy here, where eagerly it is a view."""
-        self._picked.add(storage_of(out).memory)
+    def picked(self, out: TensorBase, source: TensorBase) -> None:
+        """`out` was picked of `source` by a tensor as index: a copy here, where eagerly it is a view."""
+        self._picked[storage_of(out).memory] = storage_of(source).memory
+
+    def read(self, t: TensorBase) -> Var:
+        """As without numbers; what should be a view of memory that was written to since cannot be read."""
+        if self._outdated and t._storage is not None and t._storage.memory in self._outdated:
+            raise self.unsupported("the use of what x[i], of a tensor i, gave, after x was written to: use int(i)")
+        return super().read(t)
 
     def before_write(self, t: TensorBase) -> None:
         """As without numbers; and memory that Python looks at must stay as it is, as must what should be a view."""
         memory = None if t._storage is None else t._storage.memory
         if memory in self._read_out:
             raise self.unsupported("an in-place write to a tensor that numpy() was called on")
-        if memory in self._picked:
+        if memory in self._picked and not _is_put_back():
             raise self.unsupported(
                 "an in-place write to what x[i], of a tensor i, gave: write x[i] = ..., or use int(i)"
             )
         super().before_write(t)
+        self._outdated |= {out for out, source in self._picked.items() if source is memory}
 
     def item(self, t: TensorBase) -> Any:
         """The one value of `t`."""
@@ -131,3 +141,13 @@ class RecordedNumbers(RecordedWalks):
         value = value.item() if isinstance(value, np.generic) else value
         found = self.numbers.item(self.stopped(self.read(t)), value)
         return found._plain() if self.numbers.rigid or type(value) not in (int, float) else found
+
+
+def _is_put_back() -> bool:
+    """Whether the user's line is `x[i] += ...`, which writes to what `x[i]` gave and then puts that back."""
+    frame = user_frame()
+    if frame is None:
+        return False
+    here = [i for i in dis.get_instructions(frame.f_code) if i.offset >= frame.f_lasti]
+    following = [i.opname for i in here[1:] if i.opname not in ("SWAP", "ROT_TWO", "ROT_THREE", "CACHE")]
+    return bool(here) and here[0].opname.startswith(("BINARY_OP", "INPLACE")) and following[:1] == ["STORE_SUBSCR"]

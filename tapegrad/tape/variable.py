@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 from typing import TYPE_CHECKING, Any
@@ -141,7 +142,8 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
     """
     t._device = value
     if not isinstance(t, _OnDevice):
-        del t._array
+        with contextlib.suppress(AttributeError):  # an interrupt may have come after it was gone
+            del t._array
         t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]
 
 

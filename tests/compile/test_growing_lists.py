@@ -1,5 +1,6 @@
 """Lists that a jitted function only appends to: no new program when they have grown, and right all the same when read."""
 
+import operator
 from types import SimpleNamespace
 
 import numpy as np
@@ -56,6 +57,7 @@ READS = {
     "sum": sum,
     "unpacking": lambda l: len([*l]),
     "addition": lambda l: len(l.__add__([1])),
+    "addition to another": lambda l: len(operator.add([1], l)),
     "reversed": lambda l: len(list(reversed(l))),
     "count": lambda l: l.count(3.0),
     "position": lambda l: l.index(3.0) if 3.0 in l else -1,

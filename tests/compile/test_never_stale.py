@@ -5,8 +5,10 @@ would be told apart by nobody at the second call is told apart at the third, so 
 a change.
 """
 
+import collections
 import copy
 import functools
+import math
 import os
 import random
 import threading
@@ -223,6 +225,38 @@ def test_the_sign_of_a_captured_zero():
     assert pair.compilations == 1
 
 
+def test_a_float_where_none_can_be_followed():
+    def build():
+        world = SimpleNamespace(recent=collections.deque([0.0]))
+        return lambda x: x * world.recent[0], world
+
+    pair = Pair(build)
+    for value in (0.0, 5.0, math.nan, -0.0, 0.0, 2.5):
+        pair.both(lambda world, value=value: world.recent.__setitem__(0, value))
+        pair.call(two, 2)
+
+
+def test_what_a_hook_of_a_parameter_reads():
+    def build():
+        config = {"rate": 0.5}
+        world = SimpleNamespace(w=leaf(1.0, 2.0), config=config)
+        world.w.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(config["rate"]))
+        w = world.w
+
+        def step(x):
+            w.grad = None
+            (w * x).sum().backward()
+
+        return step, world
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    pair.both(lambda world: world.config.update(rate=0.25))
+    pair.call(two, 2)
+    pair.both(lambda world: world.config.update(rate=2))
+    pair.call(two, 2)
+
+
 def test_numbers_and_flags_wherever_they_are_kept():
     class Holder:
         __slots__ = ("extra", "rate")
@@ -236,8 +270,8 @@ def test_numbers_and_flags_wherever_they_are_kept():
         layer = Layer()
         config = {"groups": [{"rate": 0.5, "betas": (0.9, 0.99)}], "deep": SimpleNamespace(flag=False)}
 
-        def helper(x, scale=2.0):
-            return x * scale * helper.factor
+        def helper(x, scale=2.0, *, shift=1.0):
+            return x * scale * helper.factor + shift
 
         helper.factor = 3.0
 
@@ -260,6 +294,7 @@ def test_numbers_and_flags_wherever_they_are_kept():
         lambda w: setattr(w.config["deep"], "flag", True),
         lambda w: setattr(w.helper, "factor", 4.0),
         lambda w: setattr(w.helper, "__defaults__", (5.0,)),
+        lambda w: setattr(w.helper, "__kwdefaults__", {"shift": 2.5}),
         lambda w: setattr(w.layer, "gain", 0.5),
         lambda w: w.config["groups"].__setitem__(0, {"rate": 1.0, "betas": (0.0, 1.0)}),
     ):
@@ -864,6 +899,13 @@ def test_a_constructor_that_draws_is_refused_if_it_is_called():
             fast(*two())
 
 
+def test_a_generator_of_numpys_made_inside_is_refused():
+    fast = tg.jit(lambda x: x * np.random.default_rng().random())
+    for _ in range(2):
+        with pytest.raises(tg.UnsupportedError, match="draws random numbers"):
+            fast(*two())
+
+
 def test_a_generator_of_ones_own():
     def build():
         holder = SimpleNamespace(generator=tg.Generator())
@@ -1361,6 +1403,13 @@ def prints_intermediates(x):
     return y
 
 
+def prints_and_writes(x):
+    print(x)
+    x.add_(1)
+    print(x)
+    return x * 1
+
+
 def prints_and_trains(x):
     w = tg.ones(2, requires_grad=True)
     loss = (w * x).sum()
@@ -1380,6 +1429,7 @@ def prints_and_trains(x):
         lambda x: (print([x, {"a": x.sum()}], (1, 2.5)), x * 1)[1],
         lambda x: (print("large" if x.sum() > 2 else x), x * 1)[1],
         prints_intermediates,
+        prints_and_writes,
         prints_and_trains,
     ],
 )
@@ -1390,6 +1440,7 @@ def test_printing_prints_what_is_there(function, capsys):
         expected = capsys.readouterr()
         fast(*pair_of(value)())
         assert capsys.readouterr() == expected
+        assert "print" not in function.__globals__
 
 
 def test_a_call_that_prints_and_reads_a_list_that_grew_prints_once(capsys):

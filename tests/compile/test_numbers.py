@@ -303,3 +303,15 @@ def test_random_expressions_are_pythons_own(programs, rows):
         holder.a, holder.b = a, b
         x = tg.tensor(n)
         assert repr(fast(n, x)) == repr(step(n, x))
+
+
+def test_constants_that_are_equal_are_not_the_same():
+    world = SimpleNamespace(a=1.5)
+
+    def step(x):
+        n = x.sum().int().item()
+        return n * 2, n * 2.0, n * True, world.a * 0.0, world.a * -0.0
+
+    fast = tg.jit(step)
+    for _ in range(3):
+        assert repr(fast(tg.ones(3))) == repr(step(tg.ones(3))) == "(6, 6.0, 3, 0.0, -0.0)"

@@ -222,3 +222,16 @@ def test_a_graph_outlives_a_step_that_writes_over_what_it_was_made_of(jit):
         descend()
         (g,) = tg.autograd.grad(out, w, create_graph=True)
         assert tg.allclose(g, value.exp() * tg.tensor([1.0, 3.0]))
+
+
+def test_a_graph_has_memory_of_its_own():
+    leaves = [leaf(n / 32, 0.5, 1.0, 2.0) for n in range(32)]  # many: JAX shares memory that begins at a multiple of 64
+    forward = tg.jit(lambda x: sum((w.exp() * x).sum() for w in leaves))
+    for _ in range(2):
+        values = [w.detach().clone() for w in leaves]
+        out = forward(tg.tensor(3.0))
+        with tg.no_grad():
+            for w in leaves:
+                w.sub_(1)
+        for value, g in zip(values, tg.autograd.grad(out, leaves, create_graph=True), strict=True):
+            assert tg.allclose(g, value.exp() * 3)

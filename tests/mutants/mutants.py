@@ -616,7 +616,7 @@ JIT = [
         ("return type(value)(map(plain, value))", "return value", "numbers"),
         ("value.__dict__[key] = settle(part, old, done)", "pass", "numbers"),
         ("self._refuse_unseen(_drawn() != drawn)", "pass", "jit"),
-        ("        if latent and drawn:\n", "        if False:\n", "stale jit"),
+        ("        if drawn:\n", "        if False:\n", "stale"),
     ),
     *_of(
         "compile/heap.py",
@@ -672,16 +672,16 @@ JIT = [
     *_of(
         "compile/device.py",
         ("        return t._array.copy()\n", "        return t._array\n", "stale"),
-        ("jax.device_put(t._array.copy())", "jax.device_put(t._array)", "stale"),
+        ("jax.device_put(t._array.copy())", "jax.device_put(t._array)", "outside"),
         ("return not storage.exported and storage.origin", "return storage.origin", "stale"),
         (" and sys.getrefcount(storage) == 3", "", "stale"),
         ("    t._storage.count_write(count)\n", "", "stale"),
     ),
     *_of(
         "compile/printed.py",
-        ("copy = clone(alias(x))", "copy = alias(x)", "effects"),
-        ("text.effects.append(f\"print({', '.join(shown)})\")", "pass", "effects"),
-        ('del namespace["print"]', "pass", "effects"),
+        ("copy = clone(alias(x))", "copy = alias(x)", "stale"),
+        ("text.effects.append(f\"print({', '.join(shown)})\")", "pass", "stale"),
+        ('del namespace["print"]', "pass", "stale"),
     ),
     *_of(
         "compile/growing.py",
