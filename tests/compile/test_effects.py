@@ -423,14 +423,14 @@ def test_new_containers_are_new_at_each_call():
         return holder.made, np.ones(2)
 
     fast, made = tg.jit(step), []
-    for _ in range(4):
+    for _ in range(8):
         out, array = fast(*two())
         assert out is holder.made and not any(out is one for one in made)
         assert array.tolist() == [1.0, 1.0]
         made.append(out)
         out[1]["mine"] = 1
         array[:] = 5
-    assert [len(out) for out in made] == [2] * 4
+    assert [len(out) for out in made] == [2] * 8
 
 
 def test_class_attributes():

@@ -240,8 +240,11 @@ def test_what_a_hook_of_a_parameter_reads():
     def build():
         config = {"rate": 0.5}
         world = SimpleNamespace(w=leaf(1.0, 2.0), config=config)
-        world.w.register_post_accumulate_grad_hook(lambda p: p.grad.mul_(config["rate"]))
         w = world.w
+
+        @w.register_post_accumulate_grad_hook
+        def scale(p):
+            p.grad.mul_(config["rate"])
 
         def step(x):
             w.grad = None

@@ -175,6 +175,22 @@ def a_tensor_saved_outside_that_is_written_to_inside(jit):
         yield x._version, attempt(out.backward, w)
 
 
+@program
+def flags_set_and_histories_cut_inside(jit):
+    w = leaf(1.0, 2.0)
+
+    def step(y):
+        w.requires_grad_(not w.requires_grad)
+        y.detach_()
+        return y * 1
+
+    f = jit(step)
+    for _ in range(6):
+        y = leaf(1.0) * 2
+        f(y)
+        yield w.requires_grad, y.requires_grad, y.grad_fn is None
+
+
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.__name__)
 def test_gradients_from_outside_are_what_they_are_eagerly(program):
     expected = list(program(lambda function: function))
