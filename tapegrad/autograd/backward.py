@@ -137,8 +137,8 @@ def grad(
 
 def _own(g: Any) -> Any:
     """A gradient that may be written to: not the cotangent of a scalar that all share."""
-    shared = isinstance(g, TensorBase) and g._device is None and not g._array.flags.writeable
-    return wrap(g._array.copy()) if shared else g
+    plain = isinstance(g, TensorBase) and g._device is None and not g._requires_grad
+    return wrap(g._array.copy()) if plain and not g._array.flags.writeable else g
 
 
 def _tensors(found: Sequence[Any]) -> list[Any]:
