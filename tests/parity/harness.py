@@ -168,8 +168,9 @@ def _run(code: str, library: ModuleType) -> Any:
             return _see(value, library)
         except Exception as error:
             return failed(error)
-        finally:
+        finally:  # what a case sets for good: PyTorch's `l1_loss` drops its weight under a default device
             library.set_grad_enabled(True)
+            library.set_default_device(None)
 
 
 def failed(error: Exception) -> Failed:
