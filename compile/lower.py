@@ -13,10 +13,11 @@ from jax import lax
 
 from ..errors import RuleError, ShapeError, UnsupportedError
 from ..primitives.arithmetic import where
-from ..primitives.structure import backward, jax_call
+from ..primitives.structure import backward, jax_call, opaque, rebind, stop_gradient
 from ..tape import Step, Tape, Var
 from .plan import Action, Block, Region, backward_parts, plan_tape
 from .rules import RULES
+from .rules.common import Rule
 
 __all__ = ["lower", "lower_flat", "run_step"]
 
@@ -44,14 +45,17 @@ def lower(tape: Tape) -> Callable[..., Any]:
     return program
 
 
-def lower_flat(tape: Tape) -> Callable[..., tuple[Any, ...]]:
-    """As `lower`, always returning the tuple of the tape's outputs."""
+def lower_flat(tape: Tape, *, differentiable: bool = True) -> Callable[..., tuple[Any, ...]]:
+    """As `lower`, always returning the tuple of the tape's outputs.
+
+    Unless it is to be `differentiable`, steps that matter to its own derivative only are left out.
+    """
     plan = functools.cache(lambda: plan_tape(tape))  # when first traced: some programs never are
 
     def program(*inputs: Any) -> tuple[Any, ...]:
         with jax.enable_x64(True):
             env: Env = dict(zip(tape.inputs, _checked_inputs(tape, inputs), strict=True))
-            evaluate(plan(), env)
+            evaluate(plan(), env, values_only=not differentiable)
             return tuple([env[var] for var in tape.outputs])
 
     program.__name__ = program.__qualname__ = tape.name if tape.name.isidentifier() else "program"
@@ -77,29 +81,38 @@ def _checked_inputs(tape: Tape, inputs: Sequence[Any]) -> list[Any]:
     return arrays
 
 
-def evaluate(actions: Sequence[Action], env: Env) -> None:
-    """Evaluate the actions in order, adding their values to `env`."""
+def evaluate(actions: Sequence[Action], env: Env, *, values_only: bool = False) -> None:
+    """Evaluate the actions in order, adding their values to `env`: their `values_only` if no derivative is taken of
+    them but by the regions among them.
+    """
     for action in actions:
         if isinstance(action, Region):
             _run_region(action, env)
         elif isinstance(action, Block):
             _run_block(action, env)
         elif action.prim is backward:
-            _pull(action, env)
+            _pull(action, env, values_only)
         elif action.prim is jax_call:
             _call(action, env)
+        elif values_only and action.prim in _SAME_VALUE:
+            env[action.outputs[0]] = env[action.inputs[_SAME_VALUE[action.prim]]]
         else:
-            run_step(action, env)
+            run_step(action, env, values_only=values_only)
 
 
-def run_step(step: Step, env: Env) -> None:
+_SAME_VALUE = {stop_gradient: 0, rebind: 1, opaque: 0}
+"""The operand whose value a primitive returns that is there for its derivative."""
+
+
+def run_step(step: Step, env: Env, *, values_only: bool = False) -> None:
     """Add the output of a step of one output to `env`, in which its inputs are."""
     rule = RULES.get(step.prim)
     if rule is None:
         raise UnsupportedError(f"{step.prim.name}: no lowering rule")
     operands = [env[v] if isinstance(v, Var) else _literal(v, i, step) for i, v in enumerate(step.inputs)]
+    compute = functools.partial(rule, **step.params) if values_only else _linearized_once(rule, step.params)
     with jax.named_scope(_scope(step)):
-        value = rule(*operands, **step.params)
+        value = compute(*operands)
     (out,) = step.outputs
     if value.shape != out.shape or value.dtype != out.dtype:
         raise RuleError(
@@ -107,6 +120,20 @@ def run_step(step: Step, env: Env) -> None:
             f"{out.dtype}{list(out.shape)}"
         )
     _set(env, out, value)
+
+
+def _linearized_once(rule: Rule, params: dict[str, Any]) -> Callable[..., Any]:
+    """`rule` with `params`, such that JAX takes its derivative once for all operands of the same shapes and dtypes."""
+    try:
+        return _inlined(rule, tuple(params.items()), repr(params))
+    except TypeError:  # a parameter that has no hash, an array say
+        return functools.partial(rule, **params)
+
+
+@functools.lru_cache(maxsize=4096)
+def _inlined(rule: Rule, params: tuple[tuple[str, Any], ...], text: str) -> Callable[..., Any]:  # noqa: ARG001
+    """A function that JAX traces once. `text` tells numbers apart that are equal: 0.0 and -0.0, 1 and True."""
+    return jax.jit(functools.partial(rule, **dict(params)), inline=True)
 
 
 def _set(env: Env, var: Var, value: Any) -> None:
@@ -172,14 +199,18 @@ def _run_region(region: Region, env: Env) -> None:
     env[region.target] = pull, leaves
 
 
-def _pull(step: Step, env: Env) -> None:
+def _pull(step: Step, env: Env, values_only: bool) -> None:
     """The backward step: PyTorch's cotangents are the conjugates of JAX's."""
     _, cotangents, leaves = backward_parts(step)
     pull, order = env[step]
-    grads = dict(zip(order, pull([jnp.conj(env[c]) for c in cotangents]), strict=True))
+    grads = dict(zip(order, pull([_conjugate(env[c]) for c in cotangents]), strict=True))
     for leaf, out in zip(leaves, step.outputs, strict=True):
-        g = jnp.conj(grads[leaf])
-        _set(env, out, g if out.requires_grad else lax.stop_gradient(g))
+        g = _conjugate(grads[leaf])
+        _set(env, out, g if out.requires_grad or values_only else lax.stop_gradient(g))
+
+
+def _conjugate(x: Any) -> Any:
+    return lax.conj(x) if x.dtype.kind == "c" else x
 
 
 def _run_block(block: Block, env: Env) -> None:

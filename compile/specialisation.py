@@ -97,7 +97,7 @@ class Specialisation:
         self.donated = self._donated()
         self.scratch = self._scratch()
         first = bool(self.scalars)
-        pure = program_of(self.tape, len(self.scalars), self._compiling)
+        pure = program_of(self.tape, len(self.scalars), self._compiling, bool(self.histories.live))
         donated = [
             k + first for k, i in enumerate([*self.reads, *self.scratch]) if i in self.donated or i in self.scratch
         ]
@@ -217,12 +217,12 @@ def compiler_options() -> dict[str, Any]:
     return wanted
 
 
-def program_of(tape: Tape, scalars: int, traced: Callable[[], None]) -> Callable[..., Any]:
+def program_of(tape: Tape, scalars: int, traced: Callable[[], None], differentiable: bool) -> Callable[..., Any]:
     """The lowered tape; numbers come first, in double precision, as an array of pairs of 32-bit words.
 
     No output is an input's buffer: a tensor keeps it, and may be written to. `traced` is called whenever JAX traces it.
     """
-    flat = lower_flat(tape)
+    flat = lower_flat(tape, differentiable=differentiable)
 
     def program(*inputs: Any) -> tuple[Any, ...]:
         traced()
