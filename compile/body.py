@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..tape.number import OPERATIONS, READS, Came, Guard, Note
+from .runtime import refusing
 from .writer import Writer
 
 if TYPE_CHECKING:
@@ -73,8 +74,9 @@ class Body(Writer):
     def _histories(self) -> None:
         """The nodes of tensors that have one, and which of them keep their gradients."""
         spec = self.spec
-        for made, *what in spec.histories.ended:
-            self.line(f"refuse({made}, *{self.constant(tuple(what))})", 1)
+        for made, output, kind, error, message in spec.histories.ended:
+            nodes = refusing(kind, error, message, spec.tape.outputs[output])
+            self.line(f"refuse({made}, {self.constant(nodes)}, {kind!r})", 1)
         if spec.forward is not None:
             inputs = "".join([f"{spec.tensor(i)}, " for i in spec.reads])
             inputs = f"P[1], {inputs}" if spec.scalars else inputs

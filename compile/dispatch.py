@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import jax
@@ -51,19 +52,18 @@ def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
     """Set `spec.call` (None where the way to something cannot be written down) and `spec.run`."""
     names = dict(_NAMES)
     names |= {"A": spec.anchored_ids, "B": spec.anchors, "L": {}, "P": [None, None], "S": spec}
-    names |= {"sources": spec.sources, "program": spec.program, "forward": spec.forward}
+    names |= {"program": spec.program, "forward": spec.forward}
     names["device_class"] = type(fresh_on_device(None))
     names.update({f"c{i}": value for i, value in enumerate(spec.text.constants)})
     body = Body(spec, names)
     body.write()
-    spec.run = _compiled("run(objects, floats)", _given(spec), body.lines, names)
+    spec.run = _compiled_when_called(spec, "run", "objects, floats", [*_given(spec), *body.lines], names)
     paths = Paths(spec, roots, names)
     with contextlib.suppress(NoPath):
         if not spec.signature.shared and not spec.derived:
             paths.write()
-            spec.call = _compiled(
-                "call(args, kwargs)", [*_modes(paths), *paths.lines, *_derived(spec)], body.lines, names
-            )
+            lines = [*_modes(paths), *paths.lines, *_derived(spec), *body.lines]
+            spec.call = _compiled_when_called(spec, "call", "args, kwargs", lines, names)
     spec.signature.found.objects.clear()  # what was found is not kept alive: its places are enough
     spec.signature.tensors.clear()
 
@@ -108,8 +108,15 @@ def _derived(spec: Specialisation) -> list[str]:
     return lines
 
 
-def _compiled(header: str, prologue: list[str], body: list[str], names: dict[str, Any]) -> Any:
-    text = "\n".join([f"def {header}:", "    try:", *prologue, *body])
-    names["sources"][header] = text
-    exec(compile(text, f"<tapegrad {header}>", "exec"), names)  # noqa: S102  (our own lines)
-    return names[header.partition("(")[0]]
+def _compiled_when_called(
+    spec: Specialisation, name: str, parameters: str, lines: list[str], names: dict[str, Any]
+) -> Callable[..., Any]:
+    """The function of the lines, which takes its place in `spec` when first called: many a program never is."""
+    text = spec.sources[name] = "\n".join([f"def {name}({parameters}):", "    try:", *lines])
+
+    def first(*arguments: Any) -> Any:
+        exec(compile(text, f"<tapegrad {name}>", "exec"), names)  # noqa: S102  (our own lines)
+        setattr(spec, name, names[name])
+        return names[name](*arguments)
+
+    return first

@@ -32,7 +32,7 @@ class Histories:
     saved: set[int] = field(default_factory=set)
     reach: list[set[int]] = field(default_factory=list)
     lasting: bool = True
-    ended: list[tuple[str, str, type[Exception], str]] = field(default_factory=list)
+    ended: list[tuple[str, int, str, type[Exception], str]] = field(default_factory=list)
 
 
 def histories_of(run: EagerRun, text: Description) -> Histories:
@@ -46,7 +46,7 @@ def histories_of(run: EagerRun, text: Description) -> Histories:
         nodes = reachable([node], run.recorder.started)
         problem = _problem(run, node, nodes, inputs)
         if problem is not None:
-            found.ended.append((made, node.kind, *problem))
+            found.ended.append((made, output, node.kind, *problem))
             continue
         found.live.append((made, output, node.name()))
         found.saved |= _saved_inputs(run, nodes)

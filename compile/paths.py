@@ -31,6 +31,7 @@ class Paths(Writer):
         self.roots = roots
         self._dicts: set[int] = set()
         self._given: list[str] = []  # the tensors that are not known by their buffers
+        self._types: dict[int, Any] = {}  # of what has been checked to be of that very type
         self._position = {number: i for i, number in enumerate(self.found.tensors)}
 
     def write(self) -> None:
@@ -39,9 +40,17 @@ class Paths(Writer):
         for check in self.found.checks:
             number = check.place if isinstance(check.place, int) else check.place.parent
             while begun <= number:
-                self.line(f"v{begun} = {self.access(self.found.places[begun])}")
+                self._reach(begun)
                 begun += 1
             self.check(check)
+
+    def _reach(self, number: int) -> None:
+        """A line for the object of a number; none for the class of what was checked to be of that."""
+        place = self.found.places[number]
+        if place.how == "class" and place.parent in self._types:
+            self.names[f"v{number}"] = self._types[place.parent]
+        else:
+            self.line(f"v{number} = {self.access(place)}")
 
     def access(self, place: Place) -> str:
         """The expression for what is at a place."""
@@ -82,6 +91,10 @@ class Paths(Writer):
             if kind == "tensor":
                 self._tensor(place)
                 return
+            if kind == "is" and f"v{place}" in self.names:
+                return
+            if kind in ("length", "names", "type"):
+                self._types[place] = expected if kind == "type" else expected[0]
         elif kind == "missing":
             self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")
             return

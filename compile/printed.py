@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..errors import UnsupportedError
 from ..ops.creation import clone
 from ..tape import TensorBase, alias, state
+from ..tape.node import RefusingNode
 from ..tape.number import Number
-from .runtime import refuse
 
 if TYPE_CHECKING:
     from ..tape import Recorder
@@ -34,7 +34,8 @@ def _label(t: TensorBase, node: str | None) -> None:
     if node is None:
         t._requires_grad = True
     else:
-        refuse(t, node, UnsupportedError, "gradient through a tensor that was printed")
+        message = "gradient through a tensor that was printed"
+        t._node, t._requires_grad = RefusingNode(node, UnsupportedError, message, t._array), True
 
 
 class Printed:

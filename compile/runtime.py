@@ -12,14 +12,14 @@ import numpy as np
 
 from ..storage import Storage
 from ..tape import TensorBase, alias, apply, is_inference, keep_on_device, renamed
-from ..tape.node import RefusingNode
+from ..tape.node import RefusingNode, next_sequence
 from ..tape.variable import Chain
 from .device import store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
-    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "replace_data", "spare",
-    "versioned",
+    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "refusing", "replace_data",
+    "spare", "versioned",
 ]  # fmt: skip
 
 MISS = object()
@@ -87,8 +87,9 @@ def item(value: Any) -> Any:
 
 
 def pack(numbers: tuple[float, ...]) -> Any:
-    """Numbers in double precision, as the 32-bit words that JAX takes whatever its settings, on the device."""
-    return jax.device_put(np.array(numbers, np.float64).view(np.uint32).reshape(-1, 2))
+    """Numbers in double precision, whatever JAX's settings, on the device."""
+    with jax.enable_x64(True):
+        return jax.device_put(np.array(numbers, np.float64))
 
 
 def look(t: TensorBase, chain: Chain, followed: bool, kind: str | None) -> TensorBase:
@@ -135,15 +136,27 @@ def finish(outputs: Any, written: Any, anchors: Anchors) -> None:
         store(t, outputs[k], count)
 
 
-def refuse(t: TensorBase, kind: str, error: type[Exception], message: str) -> None:
+def refuse(t: TensorBase, refusing: type[RefusingNode], kind: str) -> None:
     """Give `t`, which requires grad as the eager result does, a node that raises when a walk comes to it."""
-    t._node = CompiledBackward(kind, error, message, t._array if t._device is None else t._device)
+    node = t._node = _new(refusing)
+    node.kind = kind
+    node.saved = ()
+    node.extras = None
+    node.sequence = next_sequence()
     t._requires_grad = True
 
 
-class CompiledBackward(RefusingNode):
-    """Stands where the graph of a compiled call would be, if it could be walked."""
+_new = object.__new__
 
-    __slots__ = ()
 
-    refuses = True
+def refusing(kind: str, error: type[Exception], message: str, like: Any) -> type[RefusingNode]:
+    """The class of the nodes that stand where the graph of a compiled call would be, if it could be walked.
+
+    What all of them have is the class's, so that one is made as fast as a tensor.
+    """
+    node = RefusingNode(kind, error, message, like)
+    return type("CompiledBackward", (RefusingNode,), {name: getattr(node, name) for name in _SAME} | _REFUSES)
+
+
+_SAME = ("error", "message", "leaf", "edges", "indices", "plan", "outputs", "shape", "dtype")
+_REFUSES = {"__slots__": (), "refuses": True}

@@ -24,7 +24,7 @@ from .histories import Histories, histories_of
 from .lower import lower_flat
 from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
-from .runtime import Anchors
+from .runtime import Anchors, pack
 from .signature import modes
 from .verify import Report, check
 
@@ -170,7 +170,7 @@ class Specialisation:
         arrays = [np.array(v) for v in values[: len(self.reads)]]
         arrays += [np.zeros(self.signature.metas[i].shape, self.signature.metas[i].dtype) for i in self.scratch]
         if self.scalars:
-            arrays.insert(0, np.array(values[len(self.reads) :], np.float64).view(np.uint32).reshape(-1, 2))
+            arrays.insert(0, pack(tuple(values[len(self.reads) :])))
         if self.forward is not None:
             compiled, _ = self.forward.run(arrays)
         else:
@@ -218,7 +218,7 @@ def compiler_options() -> dict[str, Any]:
 
 
 def program_of(tape: Tape, scalars: int, traced: Callable[[], None], differentiable: bool) -> Callable[..., Any]:
-    """The lowered tape; numbers come first, in double precision, as an array of pairs of 32-bit words.
+    """The lowered tape; numbers come first, as an array in double precision.
 
     No output is an input's buffer: a tensor keeps it, and may be written to. `traced` is called whenever JAX traces it.
     """
@@ -227,10 +227,9 @@ def program_of(tape: Tape, scalars: int, traced: Callable[[], None], differentia
     def program(*inputs: Any) -> tuple[Any, ...]:
         traced()
         with jax.enable_x64(True):
-            numbers = lax.bitcast_convert_type(inputs[0], np.float64) if scalars else ()
             first = int(scalars > 0)
             arrays = inputs[first : first + len(tape.inputs) - scalars]  # after them comes memory to write to
-            arrays = (*arrays, *[numbers[i] for i in range(scalars)])
+            arrays = (*arrays, *[lax.index_in_dim(inputs[0], i, keepdims=False) for i in range(scalars)])
             outputs = flat(*arrays)
             given = {id(x) for x in inputs}
             return tuple([jnp.copy(out) if id(out) in given else out for out in outputs])

@@ -169,12 +169,13 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
     def item(self) -> Any:
         """The value of a tensor of one element, as a Python number."""
         reads_value("item()", self)
-        if self._array.size != 1:
-            raise TapegradError(f"a Tensor with {self._array.size} elements cannot be converted to Scalar")
+        array = self._array
+        if array.size != 1:
+            raise TapegradError(f"a Tensor with {array.size} elements cannot be converted to Scalar")
         recorder = state.now.recorder
         if recorder is not None and recorder.strict:
             return recorder.item(self)
-        value = self._array.reshape(()).item()
+        value = array.item()
         return value.item() if isinstance(value, np.generic) else value
 
     def tolist(self) -> Any:

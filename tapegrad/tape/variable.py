@@ -137,8 +137,7 @@ def writable(t: TensorBase) -> np.ndarray[Any, Any]:
 def keep_on_device(t: TensorBase, value: Any) -> None:
     """Give `t` a value that is on a device, to be fetched when `_array` is first read.
 
-    Until then the tensor is of a subclass of its class, the only one that traps missing attributes: a `__getattr__` on
-    every tensor would slow each attribute access of each operation.
+    Until then the tensor is of a subclass of its class, where `_array` is no slot but a property.
     """
     t._device = value
     if not isinstance(t, _OnDevice):
@@ -162,30 +161,44 @@ def fresh_on_device(value: Any) -> Tensor:
 
 
 class _OnDevice:
-    """Mixin of a tensor whose value is on the device only."""
+    """Mixin of a tensor whose value is on the device only: `_array` fetches it, once."""
 
     __slots__ = ()
 
-    def __getattr__(self, name: str) -> Any:
-        if name != "_array":
-            raise AttributeError(f"'Tensor' object has no attribute {name!r}")
+    @property
+    def _array(self) -> np.ndarray[Any, Any]:
         t: Any = self
         try:
             array = np.asarray(t._device)
         except RuntimeError:  # a program in another thread is writing over it
             with device_lock:
                 array = np.asarray(t._device)
-        t._array = array  # first, so that another thread finds it
-        cls = type(t)
-        if issubclass(cls, _OnDevice):
-            t.__class__ = cls.__bases__[1]
+        _bring_to_host(t, array)
         return array
+
+    @_array.setter
+    def _array(self, array: np.ndarray[Any, Any]) -> None:
+        _bring_to_host(self, array)
+
+
+def _bring_to_host(t: Any, array: np.ndarray[Any, Any]) -> None:
+    _array_slot.__set__(t, array)  # first, so that another thread finds it
+    cls = type(t)
+    if cls in _on_host:
+        t.__class__ = _on_host[cls]
+
+
+_array_slot: Any = TensorBase.__dict__["_array"]
+_on_host: dict[Any, Any] = {}
+"""The classes of tensors whose value has been fetched, by those of tensors on the device."""
 
 
 @functools.cache
 def _on_device_class(cls: Any) -> Any:
     namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    return type(cls.__name__, (_OnDevice, cls), namespace)
+    made = type(cls.__name__, (_OnDevice, cls), namespace)
+    _on_host[made] = cls
+    return made
 
 
 def chain_of(t: TensorBase) -> Chain:

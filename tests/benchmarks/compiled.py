@@ -117,7 +117,7 @@ def program_of(step: Any) -> Any:
     metas = [spec.signature.metas[i] for i in (*spec.reads, *spec.scratch)]
     inputs = [jax.ShapeDtypeStruct(meta.shape, meta.dtype) for meta in metas]
     if spec.scalars:
-        inputs.insert(0, jax.ShapeDtypeStruct((len(spec.scalars), 2), np.uint32))
+        inputs.insert(0, jax.ShapeDtypeStruct((len(spec.scalars),), np.float64))
     with jax.enable_x64(True):
         return spec.program.lower(*inputs).compile()
 
