@@ -10,6 +10,7 @@ from .runtime import refusing
 from .writer import Writer
 
 if TYPE_CHECKING:
+    from .describe import Fresh
     from .specialisation import Specialisation
 
 __all__ = ["Body"]
@@ -53,11 +54,20 @@ class Body(Writer):
         self.shift = 0
         if spec.writes:
             self._writes()
+        for g, layout in enumerate(spec.packing.layouts):
+            self.line(f"g{g} = Pack(g{g}, {self.constant(layout)})", 1)
         for line in (*spec.text.build, *spec.text.effects):
-            self.line(line, 1)
+            self.line(line if isinstance(line, str) else self._fresh(line), 1)
         self._histories()
         self.line(f"result = {spec.text.result}", 1)
         self.line("return result", 1)
+
+    def _fresh(self, line: Fresh) -> str:
+        """The line that makes a new tensor of an output, which may be part of a pack."""
+        if line.output not in self.spec.packing.places:
+            return f"{line.made} = fresh(o{line.output})"
+        g, at = self.spec.packing.places[line.output]
+        return f"{line.made} = fresh((g{g}, {at}), part_class)"
 
     def _writes(self) -> None:
         """The new values of tensors: all of them, whatever happens meanwhile."""
@@ -164,7 +174,7 @@ class Body(Writer):
             self.line(f"x = ({key})", 1)
             self.line("if P[0] != x or not all(x): P[1] = pack(x); P[0] = x", 1)
             values.insert(0, "P[1]")
-        outs = "".join(f"o{k}, " for k in range(len(spec.tape.outputs)))
+        outs = "".join([f"o{k}, " for k in spec.packing.alone] + [f"g{g}, " for g in range(len(spec.packing.groups))])
         if spec.forward is not None:
             self.line(f"outputs, residual = forward.run(({''.join(f'{v}, ' for v in values)}))", 1)
             self.line("box.append(outputs)", 1)

@@ -12,7 +12,7 @@ import types
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -36,13 +36,21 @@ _CONSTANT = (
 )  # fmt: skip
 
 
+class Fresh(NamedTuple):
+    """The line that makes a new tensor of an output."""
+
+    made: str
+    output: int
+
+
 @dataclass
 class Description:
     """The lines that build the result and bring about the effects, in order, and what they mention.
 
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
-    the positions of gradients that are given up for new ones, the outputs of those; `retained` keep their gradients.
+    the positions of gradients that are given up for new ones, the outputs of those; `gradients` are the outputs of all
+    new gradients; `retained` keep theirs.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -50,11 +58,12 @@ class Description:
     eager: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
     numbers: set[int] = field(default_factory=set)
-    build: list[str] = field(default_factory=list)
+    build: list[str | Fresh] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     grown: list[tuple[str, TensorBase, int]] = field(default_factory=list)
     replaced: dict[int, int] = field(default_factory=dict)
+    gradients: list[int] = field(default_factory=list)
     retained: list[str] = field(default_factory=list)
     result: str = "None"
 
@@ -73,6 +82,11 @@ class Description:
         self.eager.append(eager)
         self.names.append(name)
         return f"o{len(self.outputs) - 1}"
+
+    def fresh(self, made: str, var: Var, name: str, eager: Any) -> None:
+        """One more output, and a new tensor that has its value."""
+        self.output(var, name, eager)
+        self.build.append(Fresh(made, len(self.outputs) - 1))
 
 
 class Describer:
@@ -243,14 +257,14 @@ class Describer:
             whole, chain, followed = source
             kind = t._node.kind if followed and t._node is not None else None
             text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed}, {kind!r})")
-        if source is None or (t._node is not None and not followed):
-            output = text.output(self.run.recorder.read(t), name, t._array)
-            if source is None:
-                text.build.append(f"{made} = fresh({output})")
-                if t._storage is not None and t._storage.version:
-                    text.build.append(f"{made}._storage = versioned({t._storage.version})")
-            if t._node is not None:
-                text.grown.append((made, t, len(text.outputs) - 1))
+        if source is None:
+            text.fresh(made, self.run.recorder.read(t), name, t._array)
+            if t._storage is not None and t._storage.version:
+                text.build.append(f"{made}._storage = versioned({t._storage.version})")
+        elif t._node is not None and not followed:
+            text.output(self.run.recorder.read(t), name, t._array)
+        if t._node is not None and not followed:
+            text.grown.append((made, t, len(text.outputs) - 1))
         if retains_grad(t):
             text.retained.append(made)
         if t._requires_grad and t._node is None:
@@ -284,8 +298,7 @@ class Describer:
             return self.value(whole, name), chain, base_of(t) is whole
         if memory not in self._memory:
             self._memory[memory] = f"q{len(self._memory)}"
-            output = text.output(root, "shared memory", _whole(t, root))
-            text.build.append(f"{self._memory[memory]} = fresh({output})")
+            text.fresh(self._memory[memory], root, "shared memory", _whole(t, root))
         return self._memory[memory], chain, False
 
     def sharing(self) -> dict[Any, TensorBase | None]:

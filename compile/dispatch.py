@@ -22,10 +22,11 @@ from ..environment import hooks_of
 from ..tape import state
 from ..tape.number import Came, came_to, outcome_of
 from ..tape.recorded_inputs import whole_of
-from ..tape.variable import fresh_on_device
+from ..tape.variable import classes_on_device, fresh_on_device
 from ..tree import registered
 from .body import Body
 from .device import store, value_of
+from .packs import Pack
 from .paths import NoPath, Paths
 from .pullback import held, kept_apart
 from .runtime import MISS, Mismatch, finish, fit, item, look, pack, refuse, replace_data, spare, versioned
@@ -38,7 +39,7 @@ __all__ = ["write_dispatch"]
 
 _NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
-    "Mismatch": Mismatch, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
+    "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
     "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item,
     "kept_apart": kept_apart, "look": look, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack,
     "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
@@ -53,7 +54,7 @@ def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
     names = dict(_NAMES)
     names |= {"A": spec.anchored_ids, "B": spec.anchors, "L": {}, "P": [None, None], "S": spec}
     names |= {"program": spec.program, "forward": spec.forward}
-    names["device_class"] = type(fresh_on_device(None))
+    names["device_class"], names["part_class"] = classes_on_device()
     names.update({f"c{i}": value for i, value in enumerate(spec.text.constants)})
     body = Body(spec, names)
     body.write()

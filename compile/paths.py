@@ -140,7 +140,7 @@ class Paths(Writer):
         flags = f"{v}._requires_grad is not {meta.requires_grad} or {v}._node is not None"
         if i not in spec.used and meta.kind is None and self.found.places[number].name == "_grad":
             # its shape and dtype are those of the tensor that it is the gradient of, and who else has it is no matter
-            self.line(f"if {v}._device is None or {v}._view is not None:")
+            self.line(f"if {v}._view is not None or type({v}) is not part_class and {v}._device is None:")
             self.line(f"if fit({v}, {known}, set(), (), False, False) is MISS: return MISS", 3)
             self.line(f"elif {flags}: return MISS")
             return

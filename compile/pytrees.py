@@ -18,7 +18,7 @@ from ..dtypes import dtype, from_numpy_dtype
 from ..errors import NotDifferentiableError, UnsupportedError
 from ..ops.support import reads_value
 from ..tape import TensorBase, wrap
-from ..tape.variable import _on_device_class
+from ..tape.variable import classes_on_device
 from ..tensor import Size, Tensor
 from ..tree import follow
 from .device import from_device, value_of
@@ -101,7 +101,7 @@ def _unflatten(requires_grad: bool, leaves: Sequence[Any]) -> Any:
 
 _NOWHERE = np.empty(0)
 
-for _class in (Tensor, _on_device_class(Tensor), TracedTensor):
+for _class in (Tensor, *classes_on_device(), TracedTensor):
     jax.tree_util.register_pytree_node(_class, _flatten, _unflatten)
 
 

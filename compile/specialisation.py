@@ -17,11 +17,12 @@ from jax import lax
 from ..tape import Step, Tape, TensorBase, Var, chain_of
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
-from .describe import Describer, Description
+from .describe import Describer, Description, Fresh
 from .eager_run import EagerRun, retains_grad
 from .heap import Change
 from .histories import Histories, histories_of
 from .lower import lower_flat
+from .packs import Packing
 from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
 from .runtime import Anchors, pack
@@ -90,10 +91,11 @@ class Specialisation:
         self.anchored_ids: set[int] = set()
         self.anchored = self._lasting()
         self._floats = {place: i for i, (place, _) in enumerate(self.signature.found.floats)}
-        self._outputs = {var: k for k, var in reversed(list(enumerate(self.tape.outputs)))}
         made = [var for step in self.tape.steps for var in step.outputs]
         self.wide = any(_is_wide(var) for var in (*self.tape.inputs[: len(self.reads)], *made, *self.tape.outputs))
         self.histories = described.histories
+        self.packing = self._packing()
+        self._outputs = {self.tape.outputs[k]: k for k in reversed(self.packing.alone)}
         self.donated = self._donated()
         self.scratch = self._scratch()
         first = bool(self.scalars)
@@ -102,7 +104,10 @@ class Specialisation:
             k + first for k, i in enumerate([*self.reads, *self.scratch]) if i in self.donated or i in self.scratch
         ]
         self.program: Any = jax.jit(
-            pure, donate_argnums=donated, keep_unused=bool(self.scratch), compiler_options=compiler_options()
+            self.packing.returned(pure),
+            donate_argnums=donated,
+            keep_unused=bool(self.scratch),
+            compiler_options=compiler_options(),
         )
         self.forward: DifferentiableForward | None = None
         if self.histories.live:
@@ -127,6 +132,11 @@ class Specialisation:
         if self.histories.live or any(self.depends_on_program(guard.position) for guard in self.guards):
             return set()
         return {i for i, *_ in self.writes} & self.anchored & self.reading
+
+    def _packing(self) -> Packing:
+        """The new gradients that are returned together: none if somebody may ask for the program's derivative."""
+        made = {line.output for line in self.text.build if isinstance(line, Fresh)}
+        return Packing(self.tape.outputs, [] if self.histories.live else made.intersection(self.text.gradients))
 
     def _scratch(self) -> list[int]:
         """Large gradients that are given up unread for new ones, which the program may write over their values."""
@@ -172,13 +182,13 @@ class Specialisation:
         if self.scalars:
             arrays.insert(0, pack(tuple(values[len(self.reads) :])))
         if self.forward is not None:
-            compiled, _ = self.forward.run(arrays)
+            returned, _ = self.forward.run(arrays)
         else:
             with (
                 jax.enable_x64(True) if self.wide else contextlib.nullcontext()
             ):  # as later calls, or it is traced anew
-                compiled = self.program(*arrays)
-        self._check_outputs(described, [np.asarray(x) for x in compiled])
+                returned = self.program(*arrays)
+        self._check_outputs(described, self.packing.unpacked(returned))
         self.report.raise_if_failed()  # type: ignore[union-attr]
         self.ready = True
 
@@ -290,8 +300,10 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
             text.effects.append(f"{v}._grad = {describer.value(t._grad, f'{label}.grad')}")
             text.changed.append(f"{label}.grad")
             old = None if before.grad is None else recorder.position(before.grad)
-            if old is not None and len(text.outputs) == count + 1:
-                text.replaced[old] = count
+            if len(text.outputs) == count + 1:
+                text.gradients.append(count)
+                if old is not None:
+                    text.replaced[old] = count
         if t._node is not before.node and t._node is not None:
             if i not in outputs:
                 raise recorder.unsupported(f"what gives {label}, which is not written to itself, a history")

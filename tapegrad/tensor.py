@@ -184,13 +184,18 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
         array = self._array
         return (array.astype(np.float32) if array.dtype.kind == "V" else array).tolist()
 
-    def numpy(self) -> NDArray[Any]:
-        """The values as a NumPy array on the same memory. Raises RuntimeError if it requires grad: detach first."""
+    def numpy(self, *, force: bool = False) -> NDArray[Any]:
+        """The values as a NumPy array on the same memory; with `force`, also of a tensor that requires grad.
+
+        Raises RuntimeError for such a tensor without `force`.
+        """
         reads_value("numpy()", self)
         if self.requires_grad:
-            raise NotDifferentiableError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-            )
+            if not force:
+                raise NotDifferentiableError(
+                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                )
+            return self.detach().numpy()
         recorder = state.now.recorder
         if recorder is not None and recorder.strict:  # Python may look, but not write behind the recorder's back
             array = self._array.view()

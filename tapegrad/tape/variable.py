@@ -146,10 +146,13 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
         t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]
 
 
-def fresh_on_device(value: Any) -> Tensor:
-    """A new leaf tensor whose value is on the device, fetched when first read on the host."""
-    t: Any = _new(_on_device_class(_tensor_type))  # type: ignore[arg-type]
-    t._device = value
+def fresh_on_device(value: Any, cls: Any = None) -> Tensor:
+    """A new leaf tensor whose value is on the device, fetched when first read on the host.
+
+    With the second of `classes_on_device`, the value is part of a pack: `value` is the pack and the position in it.
+    """
+    t: Any = _new(cls or _on_device_class(_tensor_type))  # type: ignore[arg-type]
+    _set_device(t, value)
     t._requires_grad = False
     t._node = None
     t._index = 0
@@ -181,6 +184,41 @@ class _OnDevice:
         _bring_to_host(self, array)
 
 
+class _Part(_OnDevice):
+    """Mixin of a tensor whose value is part of a pack, which is asked for it when the value is first read.
+
+    Until then the slot of `_device` has the pack and the position in it.
+    """
+
+    __slots__ = ()
+
+    @property
+    def _device(self) -> Any:
+        with device_lock:  # or another thread has taken it out meanwhile
+            part = _get_device(self)
+            if type(part) is tuple:
+                self._device = part[0].on_device(part[1])
+        return _get_device(self)
+
+    @_device.setter
+    def _device(self, value: Any) -> None:
+        _set_device(self, value)
+        self.__class__ = _on_device_class(_on_host[type(self)])
+
+    @property
+    def _array(self) -> np.ndarray[Any, Any]:
+        with device_lock:
+            part = _get_device(self)
+            if type(part) is tuple:
+                self._array = part[0].on_host(part[1])
+        return self._array
+
+    @_array.setter
+    def _array(self, array: np.ndarray[Any, Any]) -> None:
+        _set_device(self, None)
+        _bring_to_host(self, array)
+
+
 def _bring_to_host(t: Any, array: np.ndarray[Any, Any]) -> None:
     _array_slot.__set__(t, array)  # first, so that another thread finds it
     cls = type(t)
@@ -189,16 +227,23 @@ def _bring_to_host(t: Any, array: np.ndarray[Any, Any]) -> None:
 
 
 _array_slot: Any = TensorBase.__dict__["_array"]
+_get_device: Any = TensorBase.__dict__["_device"].__get__
+_set_device: Any = TensorBase.__dict__["_device"].__set__
 _on_host: dict[Any, Any] = {}
 """The classes of tensors whose value has been fetched, by those of tensors on the device."""
 
 
 @functools.cache
-def _on_device_class(cls: Any) -> Any:
+def _on_device_class(cls: Any, mixin: Any = _OnDevice) -> Any:
     namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
-    made = type(cls.__name__, (_OnDevice, cls), namespace)
+    made = type(cls.__name__, (mixin, cls), namespace)
     _on_host[made] = cls
     return made
+
+
+def classes_on_device() -> tuple[Any, Any]:
+    """The classes of tensors whose value is on the device: by itself, or as part of a pack."""
+    return _on_device_class(_tensor_type), _on_device_class(_tensor_type, _Part)  # type: ignore[arg-type]
 
 
 def chain_of(t: TensorBase) -> Chain:

@@ -66,6 +66,10 @@ RuntimeError: Tensor.__contains__ only supports Tensor or scalar, but you passed
 >>> torch.ones(2, requires_grad=True).numpy()
 Traceback (most recent call last):
 RuntimeError: Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.
+>>> x = torch.ones(2, requires_grad=True)
+>>> x.numpy(force=True)[0] = 5
+>>> x
+tensor([5., 1.], requires_grad=True)
 
 # formats
 >>> f"{torch.tensor(2.5):.3f} {torch.tensor(3):4d} {torch.ones(2)}"
