@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +185,7 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
         array = self._array
         return (array.astype(np.float32) if array.dtype.kind == "V" else array).tolist()
 
-    def numpy(self, *, force: bool = False) -> NDArray[Any]:
+    def numpy(self, *, force: builtins.bool = False) -> NDArray[Any]:
         """The values as a NumPy array on the same memory; with `force`, also of a tensor that requires grad.
 
         Raises RuntimeError for such a tensor without `force`.
