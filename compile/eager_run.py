@@ -140,7 +140,7 @@ class EagerRun:
         """Raise UnsupportedError if a tensor was put where it cannot be seen. The recorder is of no more use then."""
         recorder = self.recorder
         inputs = {id(t) for t in recorder.captures}
-        made = Made([entry.tensor for entry in recorder._entries.values() if id(entry.tensor) not in inputs])
+        made = Made([entry.reference for number, entry in recorder._entries.items() if number not in inputs])
         for name in set(vars(recorder)) - {"tape", "undone", "refused", "strict"}:
             delattr(recorder, name)
         leaked = made.leaked([*self.tensors, *kept])

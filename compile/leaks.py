@@ -15,8 +15,8 @@ __all__ = ["Made"]
 class Made:
     """The tensors that a recording made, known weakly."""
 
-    def __init__(self, tensors: Sequence[TensorBase]) -> None:
-        self._made = [weakref.ref(t) for t in tensors]
+    def __init__(self, references: Sequence[weakref.ref[TensorBase]]) -> None:
+        self._made = references
 
     def leaked(self, kept: Sequence[TensorBase]) -> TensorBase | None:
         """One of them that is alive for another reason than that the tensors `kept` are, or their graphs."""

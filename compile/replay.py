@@ -118,6 +118,7 @@ def replay(
     noise = None if seed is None else _Noise(seed, _roundings(tape))
     if noise is not None:
         state.quiet = noise
+    done = {} if wanted is None else _last_uses(tape, wanted)
     try:
         env: dict[Var, Any] = {}
         for var, value in zip(tape.inputs, values, strict=True):
@@ -126,9 +127,22 @@ def replay(
             if noise is not None:
                 noise.begin(step)
             env.update(zip(step.outputs, _replay_step(step, env), strict=True))
+            for var in done.get(step, ()):
+                del env[var]
         return {var: env[var]._array for var in (env if wanted is None else wanted)}
     finally:
         state.recorder, state.grad_enabled, state.quiet = recorder, enabled, quiet
+
+
+def _last_uses(tape: Tape, wanted: Sequence[Var]) -> dict[Step, list[Var]]:
+    """Per step, the values that are of no use after it."""
+    later = set(wanted)
+    found = {}
+    for step in reversed(tape.steps):
+        used = {*step.vars, *step.outputs}
+        found[step] = [var for var in used if var not in later]
+        later |= used
+    return found
 
 
 def _leaf(array: Any, requires_grad: bool) -> Any:

@@ -8,6 +8,7 @@ the base has a new value.
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -31,18 +32,25 @@ class Entry:
 
     `var` is its present value; `leaf` the value at which it became a leaf (where its gradient is taken); `base` the
     tensor it is a view of, or None; `seen` what `var` was derived from: the base's value for a view, else the number
-    of writes to the memory. `twin` is the tensor that it is to a walk, which makes tensors anew, or None.
+    of writes to the memory. `twin` is the entry of the tensor that it is to a walk, which makes tensors anew, or None.
+
+    The tensor is known weakly (`reference`), so that a recording needs no more memory than what it records, unless it
+    is `pinned`: as a leaf, or on memory that others may look at. Of one that is gone, `var` is what it was.
     """
 
-    __slots__ = ("base", "leaf", "seen", "tensor", "twin", "var")
+    __slots__ = ("base", "leaf", "pinned", "reference", "seen", "twin", "var")
 
-    def __init__(self, tensor: TensorBase, var: Var, seen: Any, base: TensorBase | None = None) -> None:
-        self.tensor = tensor
+    def __init__(
+        self, tensor: TensorBase, var: Var, seen: Any, base: TensorBase | None = None, *, shares: bool = False
+    ) -> None:
+        self.reference = weakref.ref(tensor)
+        is_leaf = tensor._requires_grad and tensor._node is None
+        self.pinned = tensor if is_leaf or shares else None
         self.var = var
         self.leaf = var
         self.seen = seen
         self.base = base
-        self.twin: TensorBase | None = None
+        self.twin: Entry | None = None
 
 
 class Memory:
@@ -82,7 +90,7 @@ class RecordedMemory(Watcher):
         self.replaced: list[int] = []
         self.scope: tuple[int, ...] = ()
         self._entries: dict[int, Entry] = {}
-        self._results: dict[int, TensorBase] = {}  # by their arrays, for which a walk makes tensors anew
+        self._results: dict[int, tuple[weakref.ref[Any], Entry]] = {}  # by arrays, of which a walk makes tensors anew
         self._memory: dict[Storage, Memory] = {}
         self._inputs: dict[int, int] = {}
         self._owners: dict[int, list[int]] = {}  # the inputs on one piece of NumPy's memory
@@ -116,8 +124,9 @@ class RecordedMemory(Watcher):
         self.tape.values.append(array)
         self.captures.append(t)
         self._grads.append(t._grad)
-        self._entries[id(t)] = Entry(t, var, 0)
-        self._results.setdefault(id(array), t)
+        entry = self._entries[id(t)] = Entry(t, var, 0)
+        if self._result_on(array) is None:
+            self.know_result(array, entry)
         self._owners.setdefault(id(owner_of(array)), []).append(position)
         if t._storage is not None:
             memory = self._memory.setdefault(t._storage.memory, Memory(var, chain_of(t)))
@@ -150,9 +159,18 @@ class RecordedMemory(Watcher):
         self.tape.steps.append(step)
         return step
 
-    def enter(self, t: TensorBase, var: Var) -> None:
+    def enter(self, t: TensorBase, var: Var) -> Entry:
         """`t`, on memory of its own, has the value `var`."""
-        self._entries[id(t)] = Entry(t, var, 0)
+        entry = self._entries[id(t)] = Entry(t, var, 0)
+        return entry
+
+    def know_result(self, array: Any, entry: Entry) -> None:
+        """Tensors that a walk makes of `array` are what `entry` is about."""
+        self._results[id(array)] = weakref.ref(array), entry
+
+    def _result_on(self, array: Any) -> Entry | None:
+        known = self._results.get(id(array))
+        return known[1] if known is not None and known[0]() is array else None
 
     def stopped(self, var: Var) -> Var:
         """`var` without its derivative."""
@@ -183,18 +201,24 @@ class RecordedMemory(Watcher):
     def read(self, t: TensorBase) -> Var:
         """The present value of `t`, derived anew if its memory or its base changed."""
         entry = self._entries.get(id(t))
-        if entry is None:
+        if entry is None or entry.reference() is not t:
             entry = self._entries[id(t)] = self._enter(t)
         if entry.twin is not None:
-            var = self.read(entry.twin)
+            var = self._present(entry.twin)
             return var if t._requires_grad else self.stopped(var)
         if entry.base is not None:
             base = self.read(entry.base)
             if entry.seen is not base:
                 entry.var, entry.seen = self._through(base, chain_of(t)[len(chain_of(entry.base)) :]), base
         elif (memory := self.memory_of(t)) is not None and memory.count != entry.seen:
-            self._refresh(entry, memory)
+            self._refresh(t, entry, memory)
         return entry.var
+
+    def _present(self, entry: Entry) -> Var:
+        """The present value of a tensor that may be gone, and then has its last."""
+        while (t := entry.reference()) is None and entry.twin is not None:
+            entry = entry.twin
+        return entry.var if t is None else self.read(t)
 
     def leaf_of(self, t: TensorBase) -> Var:
         """Where the gradient of `t` is taken: where it became a leaf, or where it was computed."""
@@ -212,10 +236,10 @@ class RecordedMemory(Watcher):
         base = base_of(t)
         if base is not None:
             var = self.read(base)
-            return Entry(t, self._through(var, chain_of(t)[len(chain_of(base)) :]), var, base)
-        result = self._results.get(id(t._array))
-        if result is not None and result._array is t._array and t._view is None and _may_be(t, result):
-            entry = Entry(t, self.read(result), 0)
+            return Entry(t, self._through(var, chain_of(t)[len(chain_of(base)) :]), var, base, shares=True)
+        result = self._result_on(t._array)
+        if result is not None and t._view is None and _may_be(t, result.reference()):
+            entry = Entry(t, self._present(result), 0)
             entry.twin = result
             return entry
         memory = self.memory_of(t)
@@ -223,7 +247,7 @@ class RecordedMemory(Watcher):
             depth = len(memory.chain)
             if chain_of(t)[:depth] == memory.chain:
                 var = self._through(self.stopped(memory.var), chain_of(t)[depth:])
-                return Entry(t, self.cut(var) if t._requires_grad else var, memory.count)
+                return Entry(t, self.cut(var) if t._requires_grad else var, memory.count, shares=True)
             if memory.count:
                 raise self.unsupported("a tensor captured after a view of it was written to")
         if self.strict:
@@ -234,9 +258,9 @@ class RecordedMemory(Watcher):
         self.add_input(t, self.labels.get(id(t)))
         return self._entries[id(t)]
 
-    def _refresh(self, entry: Entry, memory: Memory) -> None:
-        """The memory of `entry.tensor` was written through another tensor that autograd does not relate to it."""
-        new = self._through(self.stopped(memory.var), chain_of(entry.tensor)[len(memory.chain) :])
+    def _refresh(self, t: TensorBase, entry: Entry, memory: Memory) -> None:
+        """The memory of `t` was written through another tensor that autograd does not relate to it."""
+        new = self._through(self.stopped(memory.var), chain_of(t)[len(memory.chain) :])
         entry.var = self._rebind(entry.var, new)
         entry.seen = memory.count
 
@@ -250,6 +274,7 @@ class RecordedMemory(Watcher):
         """The memory `t` lives in, known from now on."""
         var = self.read(t)
         assert t._storage is not None
+        self._entries[id(t)].pinned = t
         memory = self._memory.get(t._storage.memory)
         if memory is None:
             memory = self._memory[t._storage.memory] = Memory(var, chain_of(t))
@@ -343,7 +368,8 @@ class RecordedMemory(Watcher):
         new = self.read(out)
         if t._storage is not None and t._storage.origin is not None:
             memory = self.register(t)
-            memory.overwritten += [memory.var, *[e.var for e in self._entries.values() if self._shares(e.tensor, t)]]
+            entries = [e for e in self._entries.values() if e.pinned is not None and self._shares(e.pinned, t)]
+            memory.overwritten += [memory.var, *[e.var for e in entries]]
         self._take(t, new, tracked)
 
     def _take(self, t: TensorBase, new: Var, tracked: bool) -> None:
@@ -392,6 +418,8 @@ class RecordedMemory(Watcher):
         return memory.var, chain[len(memory.chain) :]
 
 
-def _may_be(t: TensorBase, result: TensorBase) -> bool:
-    """Whether `t`, on the array of `result`, is not a leaf of its own."""
-    return not t._requires_grad or t._node is not None or t._accumulator is result._accumulator
+def _may_be(t: TensorBase, result: TensorBase | None) -> bool:
+    """Whether `t`, on the array of `result` (None: that is gone, and was no leaf), is not a leaf of its own."""
+    if not t._requires_grad or t._node is not None:
+        return True
+    return result is not None and t._accumulator is result._accumulator

@@ -55,7 +55,7 @@ class RecordedNumbers(RecordedWalks):
 
     def plain_params(self, params: dict[str, Any]) -> dict[str, Any]:
         """Parameters are part of the program: a number among them is guarded."""
-        if any(type(x) is Number for x in params.values()):
+        if params and Number in map(type, params.values()):
             return {name: x._plain() if type(x) is Number else x for name, x in params.items()}
         return params
 
@@ -119,6 +119,10 @@ class RecordedNumbers(RecordedWalks):
 
     def read(self, t: TensorBase) -> Var:
         """As without numbers; what should be a view of memory that was written to since cannot be read."""
+        if t._storage is None:  # as of most tensors: here without another call
+            entry = self._entries.get(id(t))
+            if entry is not None and entry.twin is None and entry.base is None and entry.reference() is t:
+                return entry.var
         if self._outdated and t._storage is not None and t._storage.memory in self._outdated:
             raise self.unsupported("the use of what x[i], of a tensor i, gave, after x was written to: use int(i)")
         return super().read(t)

@@ -31,30 +31,32 @@ class Recorder(RecordedNumbers):
     def step(self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], out: TensorBase) -> None:
         """Record `out = prim(*operands, **params)`."""
         array, requires_grad = out._array, out._requires_grad
-        if self._results.get(id(array)) is out:  # told before, by a watcher that went on with it
+        told = self._result_on(array)
+        if told is not None and told.reference() is out:  # by a watcher that went on with it
             return
         params = self.plain_params(params)
         inputs = [self.read(o) if isinstance(o, TensorBase) else self.operand(o, prim, operands, out) for o in operands]
         if self.scope and not prim.name.startswith("random_"):
             self.note_reads(operands, inputs)
+        shape = array.shape
         if not requires_grad:
-            inputs = [self.stopped(v) if isinstance(v, Var) else v for v in inputs]
+            inputs = [self.stopped(v) if type(v) is Var and v.requires_grad else v for v in inputs]
         if prim.elementwise:
-            inputs = [self.broadcast_to(v, array.shape) if isinstance(v, Var) else v for v in inputs]
-        var = Var(array.shape, array.dtype, requires_grad)
+            inputs = [self.broadcast_to(v, shape) if type(v) is Var and v.shape != shape else v for v in inputs]
+        var = Var(shape, array.dtype, requires_grad)
         step = self.add_step(prim, inputs, params, (var,))
         if out._node is not None:
             self._steps[out._node] = step
-        self._results[id(array)] = out
         if prim.name == "random_advance":
             self._advanced.add(var)
         if out._storage is not None and operands and out._storage is getattr(operands[0], "_storage", None):
             memory = self.register(operands[0])
             base = None if base_of(out) is None else self._base_of(operands[0])
             seen = memory.count if base is None else self.read(base)
-            self._entries[id(out)] = Entry(out, var, seen, base)
+            entry = self._entries[id(out)] = Entry(out, var, seen, base, shares=True)
         else:
-            self.enter(out, var)
+            entry = self.enter(out, var)
+        self.know_result(array, entry)
 
     def several(
         self, prim: Primitive, operands: tuple[Any, ...], params: dict[str, Any], outs: Sequence[TensorBase]
@@ -68,20 +70,18 @@ class Recorder(RecordedNumbers):
         made = tuple([Var(out._array.shape, out._array.dtype, out._requires_grad) for out in outs])
         self.add_step(prim, inputs, params, made)
         for out, var in zip(outs, made, strict=True):
-            self._results[id(out._array)] = out
-            self.enter(out, var)
+            self.know_result(out._array, self.enter(out, var))
 
     def alias(self, out: TensorBase, source: TensorBase) -> None:
         """Record that `out` looks at the memory of `source`, without its derivative."""
         if out is source:  # `detach_()`
             return
         var = self.stopped(self.read(source))
-        self._entries[id(out)] = Entry(out, var, self.register(source).count)
+        self._entries[id(out)] = Entry(out, var, self.register(source).count, shares=True)
 
     def frozen(self, out: TensorBase, source: TensorBase) -> None:
         """Record that `out` has the present value of `source`."""
-        self.enter(out, self.read(source))
-        self._results[id(out._array)] = out
+        self.know_result(out._array, self.enter(out, self.read(source)))
 
     def constant(self, out: TensorBase) -> None:
         """Record that `out` was made from values known when the tape was made."""
@@ -146,9 +146,7 @@ class Recorder(RecordedNumbers):
 
     def _keep_ghost(self, t: TensorBase, var: Var) -> None:
         """What nodes saved of `t` is what it was: it is known by its array."""
-        ghost = self._shell(var)
-        ghost._array = t._array
-        self._results[id(t._array)] = ghost
+        self.know_result(t._array, Entry(self._shell(var), var, 0))
 
     def _follow_effect(self, what: str) -> None:
         if not self.follows_effects:

@@ -53,9 +53,9 @@ def _is_ours(module: str) -> bool:
     return ours
 
 
-def user_frame() -> FrameType | None:
-    """The innermost running frame outside tapegrad."""
-    frame: FrameType | None = sys._getframe(1)
+def user_frame(depth: int = 1) -> FrameType | None:
+    """The innermost running frame outside tapegrad, looked for from the caller on, or further out by `depth`."""
+    frame: FrameType | None = sys._getframe(depth)
     known = _OURS.get
     while frame is not None:
         module = frame.f_globals.get("__name__", "")
@@ -71,8 +71,8 @@ _MOST_SOURCES = 1 << 14
 
 
 def user_source() -> Source | None:
-    """The line of it that is running."""
-    frame = user_frame()
+    """The line of it that is running; the caller's caller is tapegrad's, too."""
+    frame = user_frame(3)
     if frame is None:
         return None
     code, line = frame.f_code, frame.f_lineno
