@@ -97,7 +97,13 @@ class Body(Writer):
             places = {i: k + first for k, i in enumerate(spec.reads)}
             reach = self.constant([{places[i] for i in reached if i in places} for reached in spec.histories.reach])
             lasting = spec.histories.lasting
-            self.line(f"forward.attach(residual, ({inputs}), ({grown}), {names}, {watched}, {reach}, {lasting})", 1)
+            seen = ""
+            if spec.histories.walks is not None:
+                objects = "".join([f"v{reading.number}, " for reading in spec.histories.readings])
+                looked = "".join([f"{name}, " for name in spec.histories.looked])
+                seen = f", objects=({objects}), tensors=({looked})"
+            given = f"residual, ({inputs}), ({grown}), {names}, {watched}, {reach}, {lasting}{seen}"
+            self.line(f"forward.attach({given})", 1)
         for made in spec.text.retained:
             self.line(f"{made}.retain_grad()", 1)
 

@@ -108,6 +108,10 @@ class Describer:
         """Describe what the function returned."""
         self.text.result = self.value(value, "result")
 
+    def knows(self, value: Any) -> bool:
+        """Whether `value` was described as something new."""
+        return id(value) in self._names
+
     def change(self, change: Change) -> None:
         """Describe what was changed in a holder."""
         number, kind, before, after = change

@@ -23,7 +23,7 @@ from .leaks import Made
 from .printed import Printed
 from .signature import Signature, modes
 
-__all__ = ["Attributes", "EagerRun"]
+__all__ = ["Attributes", "EagerRun", "drawn"]
 
 
 class EagerRun:
@@ -66,6 +66,16 @@ class EagerRun:
         """Which of the lists that are only appended to were not."""
         return {self.signature.found.text(number) for number, x in self._stands.lists.items() if x.was_read}
 
+    def forget_reads(self, read: set[str]) -> None:
+        """Let no others than `read` of those lists be known as read."""
+        for number, x in self._stands.lists.items():
+            x.was_read = self.signature.found.text(number) in read
+
+    @property
+    def lists(self) -> dict[int, Watched]:
+        """What stands for the lists that are only appended to, by their numbers."""
+        return self._stands.lists
+
     def start(self) -> None:
         """Run the function. An exception puts everything back."""
         for t, label in zip(self.tensors, self.signature.labels, strict=True):
@@ -79,13 +89,13 @@ class EagerRun:
         self._stands = stands
         try:
             silence = self.printed.everywhere(self.signature.found.printing)
-            drawn = _drawn()
+            before = drawn()
             try:
                 with self.recording():
                     self.result = self.function(*self.args, **self.kwargs)
             finally:
                 silence()
-            self._refuse_unseen(_drawn() != drawn)
+            self._refuse_unseen(drawn() != before)
         except BaseException as error:
             error.args = tuple(map(plain, error.args))
             self.undo()
@@ -176,7 +186,7 @@ class EagerRun:
         set_default_dtype(default)
 
 
-def _drawn() -> tuple[Any, ...]:
+def drawn() -> tuple[Any, ...]:
     """The states of the generators of Python and NumPy."""
     numpy: Any = np.random.get_state()  # noqa: NPY002  (the global one is what users draw from)
     return random.getstate(), numpy[1].tobytes(), numpy[2:]

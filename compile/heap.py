@@ -19,7 +19,7 @@ from ..environment import Reachable, class_names, slots_of
 from ..tape import TensorBase
 from ..tape.number import plain
 
-__all__ = ["MISSING", "Change", "Snapshot", "replace", "rewrite"]
+__all__ = ["CONTENTS", "MISSING", "Change", "Snapshot", "holders", "replace", "rewrite", "same"]
 
 MISSING = object()
 _PLAIN = (bool, int, float, str, bytes)
@@ -41,7 +41,7 @@ class Snapshot:
         """`standing` are what stands for some of the objects meanwhile."""
         self._objects = [standing.get(number, value) for number, value in enumerate(found.objects)]
         self._held = [
-            (number, kind, _READ[kind](self._objects[number], found, number)) for number, kind in _holders(found)
+            (number, kind, CONTENTS[kind](self._objects[number], found, number)) for number, kind in holders(found)
         ]
         self._found = found
 
@@ -49,8 +49,8 @@ class Snapshot:
         """What is not as it was."""
         found = []
         for number, kind, before in self._held:
-            after = _READ[kind](self._objects[number], self._found, number)
-            if not _same(before, after):
+            after = CONTENTS[kind](self._objects[number], self._found, number)
+            if not same(before, after):
                 found.append(Change(number, kind, before, after))
         return found
 
@@ -70,7 +70,7 @@ def rewrite(change: Change, objects: Sequence[Any], settled: Callable[[Any], Any
     _WRITE[change.kind](objects[change.number], contents)
 
 
-def _holders(found: Reachable) -> Iterator[tuple[int, str]]:
+def holders(found: Reachable) -> Iterator[tuple[int, str]]:
     """The numbers of the objects that hold others, and how."""
     for number, value in enumerate(found.objects):
         kind = type(value)
@@ -114,7 +114,7 @@ def _of_module(module: Any, found: Reachable, number: int) -> dict[str, Any]:
     return {name: module.__dict__.get(name, MISSING) for at, name in found.known if at == number}
 
 
-_READ: dict[str, Callable[[Any, Reachable, int], Any]] = {
+CONTENTS: dict[str, Callable[[Any, Reachable, int], Any]] = {
     "items": lambda value, *_: dict(value),
     "list": lambda value, *_: list.__getitem__(value, slice(None)) if isinstance(value, list) else list(value),
     "set": lambda value, *_: list(value),
@@ -207,7 +207,7 @@ _WRITE: dict[str, Callable[[Any, Any], None]] = {
 }
 
 
-def _same(before: Any, after: Any) -> bool:
+def same(before: Any, after: Any) -> bool:
     """Whether contents are the same objects, in the same order; equal plain values are the same, too."""
     if len(before) != len(after):
         return False

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..engine import reachable
 from ..errors import GraphFreedError, InPlaceError, UnsupportedError
-from ..tape import Node, TensorBase, edge_of
+from ..tape import Node, Tape, TensorBase, Var, edge_of
+from ..tape.node import RefusingNode
+from ..tape.recorded_walks import runs_user_code
 from ..tape.saved import freed
+from .eager_run import retains_grad
+from .outlook import Reading, looked_at, readings_of
+from .programs import live_steps
+from .trial import Problem, Refusal, reached_by
+from .trial_walks import Walks, user_nodes, walks_from
 
 if TYPE_CHECKING:
-    from .describe import Description
+    from .describe import Describer
     from .eager_run import EagerRun
 
 __all__ = ["Histories", "histories_of"]
+
+Edge = tuple[Any, int]
 
 
 @dataclass
@@ -25,6 +34,9 @@ class Histories:
     `live` are those whose graph can still be walked, to the inputs at the positions `needs`; those at `saved` may not
     be written to until then; `reach` says which of `needs` each depends on, `lasting` that nothing was saved at all. A
     walk of one of the `ended` raises an error, of the class and with the message given.
+
+    Where walks come to code of the user's, `walks` are those, recorded; None where they come to none. That code can
+    read what is at `readings`, and what is in the memory of the tensors called `looked`.
     """
 
     live: list[tuple[str, int, str]] = field(default_factory=list)
@@ -33,37 +45,146 @@ class Histories:
     reach: list[set[int]] = field(default_factory=list)
     lasting: bool = True
     ended: list[tuple[str, int, str, type[Exception], str]] = field(default_factory=list)
+    walks: Walks | None = None
+    readings: list[Reading] = field(default_factory=list)
+    looked: list[str] = field(default_factory=list)
+
+    def wanted(self, tape: Tape) -> set[Var]:
+        """The values that recorded walks need of the function's run, or are to give."""
+        if self.walks is None:
+            return set()
+        return {tape.inputs[i] for i in self.needs} | self.walks.gradients()
 
 
-def histories_of(run: EagerRun, text: Description) -> Histories:
+@dataclass(eq=False)
+class _Root:
+    """A tensor that the run left with a history: its name, its output, and the `nodes` behind it."""
+
+    made: str
+    tensor: TensorBase
+    output: int
+    nodes: list[Node]
+
+    @property
+    def node(self) -> Node:
+        """What computed it."""
+        assert self.tensor._node is not None
+        return self.tensor._node
+
+    def ended(self, problem: Problem) -> tuple[str, int, str, type[Exception], str]:
+        """As `Histories.ended` has it."""
+        return self.made, self.output, self.node.kind, *problem
+
+
+def histories_of(run: EagerRun, describer: Describer) -> Histories:
     """What the graphs of the tensors that the run left are, seen from outside."""
     found = Histories()
-    needed: set[int] = set()
-    inputs = {node: i for i, t in enumerate(run.recorder.captures) if (node := _node_before(run, t)) is not None}
-    for made, t, output in text.grown:
-        node = t._node
-        assert node is not None
-        nodes = reachable([node], run.recorder.started)
-        problem = _problem(run, node, nodes, inputs)
-        if problem is not None:
-            found.ended.append((made, output, node.kind, *problem))
-            continue
-        found.live.append((made, output, node.name()))
-        found.saved |= _saved_inputs(run, nodes)
-        found.lasting = found.lasting and not any(True for n in nodes for _ in n.kept())
-        edges = {edge for n in nodes for edge in n.edges}
-        found.reach.append({i for edge, i in inputs.items() if edge in edges})
-        needed |= found.reach[-1]
-    found.needs = sorted(needed)
+    inputs = {edge: i for i, t in enumerate(run.recorder.captures) if (edge := _edge_before(run, t)) is not None}
+    roots = []
+    for made, t, output in describer.text.grown:
+        assert t._node is not None
+        root = _Root(made, t, output, reachable([t._node], run.recorder.started))
+        problem = _problem(run, root.nodes, inputs)
+        if problem is None:
+            roots.append(root)
+        else:
+            found.ended.append(root.ended(problem))
+    _add(run, found, roots, inputs)
+    hidden = [root for root in roots if (user_nodes(root.nodes) and not _only_retained(root)) or _inlined(run, root)]
+    if hidden:
+        try:
+            _record_walks(run, found, roots, inputs, describer)
+        except Refusal as refusal:
+            plain = [root for root in roots if root not in hidden]
+            found = Histories(ended=[*found.ended, *[root.ended(_refused(run, root, refusal)) for root in hidden]])
+            _add(run, found, plain, inputs)
     return found
 
 
-def _node_before(run: EagerRun, t: TensorBase) -> Node | None:
+def _add(run: EagerRun, found: Histories, roots: Sequence[_Root], inputs: Mapping[Edge, int]) -> None:
+    """Say of `roots` that they can be differentiated."""
+    ends = {node for node, _ in inputs}
+    for root in roots:
+        found.live.append((root.made, root.output, root.node.name()))
+        found.saved |= _saved_inputs(run, root.nodes)
+        found.lasting = found.lasting and not any(_keeps(node) for node in root.nodes)
+        edges = {edge for node in root.nodes for edge in _edges_to(ends, node)}
+        found.reach.append({i for edge, i in inputs.items() if edge in edges})
+    found.needs = sorted(set().union(*found.reach))
+
+
+def _record_walks(
+    run: EagerRun, found: Histories, roots: Sequence[_Root], inputs: Mapping[Edge, int], describer: Describer
+) -> None:
+    """Record walks from `roots`, which come to code of the user's. Raises Refusal."""
+    for root in roots:
+        _refuse_effects(root)
+    nodes = list({node: None for root in roots for node in user_nodes(root.nodes)})
+    reached = reached_by(nodes)
+    readings = readings_of(run, reached, describer)
+    edges = {i: edge for edge, i in inputs.items()}
+    walks = walks_from(run, reached, [root.tensor for root in roots], [edges[i] for i in found.needs])
+    found.walks, found.readings = walks, readings
+    steps = run.recorder.tape.steps
+    _, needed = live_steps(steps[walks.begin :], walks.gradients())
+    found.looked = looked_at(run, describer, steps[: walks.begin], [*needed])
+
+
+def _refuse_effects(root: _Root) -> None:
+    """Raise Refusal for what a walk from `root` does to tensors that others have."""
+    extras = root.node.extras
+    if extras is not None and extras.tensor.get(root.tensor._index):
+        raise Refusal("it is a hook on a result: register it outside, or on a tensor that the result is made of")
+    for node in root.nodes:
+        retained = {} if node.extras is None else node.extras.retained
+        if any((t := reference()) is not None and t is not root.tensor for reference in retained.values()):
+            raise Refusal("retain_grad() of a tensor from which a result is made")
+
+
+def _only_retained(root: _Root) -> bool:
+    """Whether there is nothing on the way but that the tensor itself keeps its gradient."""
+    return retains_grad(root.tensor) and not any(
+        runs_user_code(node, retaining=node is not root.node) for node in root.nodes
+    )
+
+
+def _inlined(run: EagerRun, root: _Root) -> bool:
+    """Whether a walk comes to what a walk computed that ran code of the user's."""
+    return any(run.recorder.was_inlined(node) for node in root.nodes)
+
+
+def _refused(run: EagerRun, root: _Root, refusal: Refusal) -> Problem:
+    """What a walk from `root` raises."""
+    error, why = refusal.problem
+    if not issubclass(error, UnsupportedError):
+        return refusal.problem
+    where = run.recorder.hidden_behind(root.node) or root.node.name()
+    return Problem(
+        UnsupportedError,
+        f"gradient through the result of the jitted function {run.recorder.tape.name!r}, by way of code of yours "
+        f"({where}), of which backward from outside cannot be compiled: {why}. Call backward() or autograd.grad inside "
+        "the jitted function",
+    )
+
+
+def _edge_before(run: EagerRun, t: TensorBase) -> Edge | None:
     """Where the gradient of a captured tensor went when the run began: to its node then, or to the leaf."""
     known = run.before.get(id(t))
     if known is not None and known[1].node is not None:
-        return known[1].node
-    return edge_of(t)[0] if t._node is None and t._requires_grad else None
+        return known[1].node, known[1].output
+    return edge_of(t) if t._node is None and t._requires_grad else None
+
+
+def _edges_to(ends: set[Node], node: Node) -> Iterator[Edge]:
+    """The edges of `node` that lead to `ends`."""
+    for k, target in enumerate(node.edges):
+        if target in ends:
+            yield target, 0 if node.indices is None else node.indices[k]
+
+
+def _keeps(node: Node) -> bool:
+    """Whether a node keeps tensors, so that its walk cannot be repeated once it has forgotten them."""
+    return bool(node.put_away()) or any(True for _ in node.kept())
 
 
 def _saved_inputs(run: EagerRun, nodes: Sequence[Node]) -> set[int]:
@@ -78,26 +199,21 @@ def _saved_inputs(run: EagerRun, nodes: Sequence[Node]) -> set[int]:
     }
 
 
-def _problem(
-    run: EagerRun, root: Node, nodes: Sequence[Node], inputs: dict[Any, int]
-) -> tuple[type[Exception], str] | None:
-    """Why a walk from `root` cannot be compiled, if it cannot."""
-    hidden = run.recorder.hidden_behind(root)
-    name = run.recorder.tape.name
-    if hidden is not None:
-        return UnsupportedError, (
-            f"gradient through the result of the jitted function {name!r}, by way of code of yours ({hidden}): "
-            "call backward() or autograd.grad inside the jitted function"
-        )
+def _problem(run: EagerRun, nodes: Sequence[Node], inputs: Mapping[Edge, int]) -> Problem | None:
+    """Why a walk over `nodes` cannot be compiled, whatever code of the user's it runs."""
+    refusing = next((node for node in nodes if isinstance(node, RefusingNode)), None)
+    if refusing is not None:
+        return Problem(refusing.error, refusing.message)
     if any(node.saved is None for node in nodes):
-        return GraphFreedError, str(freed())
+        return Problem(GraphFreedError, str(freed()))
     for node in nodes:
         for value, storage, version in node.kept():
             if storage is not None and storage.version != version:
-                return InPlaceError, str(node.modified(value, storage, version))
-    if any(node.leaf is not None and node not in inputs for node in nodes):
-        return UnsupportedError, (
-            f"gradient through the result of the jitted function {name!r} to a leaf that it made: call backward() or "
-            "autograd.grad inside the jitted function"
+                return Problem(InPlaceError, str(node.modified(value, storage, version)))
+    if any(node.leaf is not None and (node, 0) not in inputs for node in nodes):
+        return Problem(
+            UnsupportedError,
+            f"gradient through the result of the jitted function {run.recorder.tape.name!r} to a leaf that it made: "
+            "call backward() or autograd.grad inside the jitted function",
         )
     return None

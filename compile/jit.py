@@ -172,7 +172,8 @@ class Jitted:
             described = describe_run(run)
             run.settle(described.changes)
             known = None if family is None else family.find(described.outcomes)
-            spec = known or Specialisation(run, described, len(self._recorded()), why)
+            checked = self._check != "never"
+            spec = known or Specialisation(run, described, len(self._recorded()), why, checked=checked)
             if self._check == "never":
                 spec.ready = True
             elif known is not None or self._signature(args, kwargs).key == signature.key:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gc
+import types
 import weakref
 from collections.abc import Sequence
 from typing import Any
 
 from ..tape import Node, TensorBase, View
+from ..tape.hooks import Extras
+from ..tape.saved import Packed
 
 __all__ = ["Made"]
 
@@ -45,8 +48,17 @@ def _kept_by(tensors: Sequence[TensorBase]) -> set[int]:
         seen.add(id(held))
         if isinstance(held, TensorBase):
             found.add(id(held))
-        stack.extend(x for x in gc.get_referents(held) if isinstance(x, _PASSED))
+        stack.extend(x for x in _parts(held) if isinstance(x, _PASSED))
     return found
 
 
-_PASSED = (TensorBase, Node, View, tuple, list, dict)
+def _parts(held: Any) -> Sequence[Any]:
+    """What something keeps alive: of a function only what it closes over, and its defaults."""
+    if isinstance(held, types.FunctionType):
+        return [held.__closure__, held.__defaults__, held.__kwdefaults__]
+    return gc.get_referents(held)
+
+
+_PASSED = (
+    TensorBase, Node, View, Extras, Packed, types.FunctionType, types.MethodType, types.CellType, tuple, list, dict,
+)  # fmt: skip

@@ -74,6 +74,17 @@ class Printed:
         for stream, text in waiting:
             print(text, end="", file=stream, flush=False)
 
+    def count(self) -> tuple[int, int, int]:
+        """How much was printed so far."""
+        return len(self.calls), len(self._waiting), len(self._labelled)
+
+    def cut_to(self, count: tuple[int, int, int]) -> bool:
+        """Forget what was printed since there was so much; whether there was anything."""
+        printed = self.count() != count
+        for noted, known in zip((self.calls, self._waiting, self._labelled), count, strict=True):
+            del noted[known:]  # type: ignore[attr-defined]
+        return printed
+
     def _kept(self, x: Any) -> Any:
         if type(x) is Number or isinstance(x, _SHOWN):
             return x

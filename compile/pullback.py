@@ -105,6 +105,7 @@ class DifferentiableForward:
         self._outs = None if outs is None else tuple(outs)
         self._compiled = jax.jit(self._forward)
         self._pullbacks: dict[int, JaxOperation] = {}
+        self.node_class: Any = CompiledNode
 
     def outs(self, leaves: Sequence[Any]) -> tuple[int, ...]:
         """The positions of the differentiable ones of the result's leaves."""
@@ -131,7 +132,7 @@ class DifferentiableForward:
         watched: Sequence[int] | None = None,
         reach: Sequence[Collection[int]] | None = None,
         lasting: bool = False,
-    ) -> None:
+    ) -> CompiledNode:
         """Give `outputs`, fresh tensors of the differentiable leaves in order, their history: they require grad.
 
         `inputs` are the tensors (or numbers, or arrays) that the values of the run were taken from; those at `needs`
@@ -140,10 +141,10 @@ class DifferentiableForward:
         written to after this, the backward raises InPlaceError, as if it had been saved. Later writes to others have
         no effect: backward, of any order, uses the values of the run. `reach` says per output which of `needs` it
         depends on: the others get no gradient from it; by default all. If `lasting`, backward frees nothing, as where
-        nothing would be saved. Raises InPlaceError for an inference tensor.
+        nothing would be saved. Returns the node that they share. Raises InPlaceError for an inference tensor.
         """
         several = len(set(names)) > 1
-        node = _class_called(f"{self.name}Backward" if several else names[0], CompiledNode)(
+        node = _class_called(f"{self.name}Backward" if several else names[0], self.node_class)(
             self, residual, [_saved(x) for x in inputs], outputs
         )
         node.watched = range(len(inputs)) if watched is None else watched
@@ -154,6 +155,18 @@ class DifferentiableForward:
             else:
                 t._node, t._index = node, index
             t._requires_grad = True
+        return node
+
+    def pull_arrays(self, residual: Residual, slots: Sequence[Any], kinds: Sequence[Any]) -> list[Any]:
+        """The gradients of the inputs at `needs`, of cotangents some of which may be None."""
+        cotangents = [np.zeros(*kind) if c is None else c for c, kind in zip(slots, kinds, strict=True)]
+        with jax.enable_x64(True):
+            return [np.array(x) for x in _pulled(residual.pull, residual.shared, cotangents)]
+
+    def pull_tensors(self, operands: Sequence[Any], slots: Sequence[Any], kinds: Sequence[Any]) -> list[Any]:
+        """The same on tensors, by an operation that can be followed."""
+        cotangents = [wrap(np.zeros(*kind)) if c is None else c for c, kind in zip(slots, kinds, strict=True)]
+        return list(self.pullback(len(operands))(*operands, *cotangents)[0])
 
     def pullback(self, width: int) -> JaxOperation:
         """The pullback as an operation, of the `width` inputs and the cotangents: the gradients in PyTorch's sense."""
@@ -300,7 +313,7 @@ class CompiledNode(Node):
         for i in self.watched:
             self._check(inputs[i])
         slots = g if self.outputs > 1 else [g]
-        if all(slot is None for slot in slots):
+        if not self.runs_on_nothing and all(slot is None for slot in slots):
             return [None] * len(self.edges)
         found = self._pulled(residual, inputs, slots, create_graph)
         if self.reach is not None:
@@ -309,17 +322,10 @@ class CompiledNode(Node):
         return found
 
     def _pulled(self, residual: Residual, inputs: list[Any], slots: Sequence[Any], create_graph: bool) -> list[Any]:
-        if create_graph:
-            return self._pull_tensors(residual, inputs, slots)
-        cotangents = [np.zeros(*kind) if c is None else c for c, kind in zip(slots, self._outs, strict=True)]
-        with jax.enable_x64(True):
-            return [np.array(x) for x in _pulled(residual.pull, residual.shared, cotangents)]
-
-    def _pull_tensors(self, residual: Residual, inputs: list[Any], slots: Sequence[Any]) -> list[Any]:
+        if not create_graph:
+            return self._forward.pull_arrays(residual, slots, self._outs)
         operands = [self._operand(x, value) for x, value in zip(inputs, residual.values, strict=True)]
-        cotangents = [wrap(np.zeros(*kind)) if c is None else c for c, kind in zip(slots, self._outs, strict=True)]
-        pullback = self._forward.pullback(len(inputs))
-        return list(pullback(*operands, *cotangents)[0])
+        return self._forward.pull_tensors(operands, slots, self._outs)
 
     def _check(self, saved: Any) -> None:
         """Raise InPlaceError if an input was written to since."""

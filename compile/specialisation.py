@@ -10,9 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from ..tape import Step, Tape, TensorBase, Var, chain_of
 from ..tape.number import READS, Guard, Numbers
@@ -21,10 +19,11 @@ from .describe import Describer, Description, Fresh
 from .eager_run import EagerRun, retains_grad
 from .heap import Change
 from .histories import Histories, histories_of
-from .lower import lower_flat
 from .packs import Packing
+from .programs import live_steps, program_of
 from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
+from .recorded_forward import RecordedForward, Recording
 from .runtime import Anchors, pack
 from .signature import modes
 from .verify import Report, check
@@ -34,9 +33,13 @@ __all__ = ["Described", "Specialisation", "describe_run"]
 
 @dataclass(eq=False)
 class Described:
-    """A recorded run as a program and what it needs: see `Specialisation`. `values` are those of the tape's inputs."""
+    """A recorded run as a program and what it needs: see `Specialisation`.
+
+    `values` are those of the tape's inputs, `steps` all that were recorded.
+    """
 
     tape: Tape
+    steps: list[Step]
     numbers: Numbers
     text: Description
     reads: list[int]
@@ -63,7 +66,9 @@ class Specialisation:
     check of its first run, None if unchecked. `call` and `run` are written by `dispatch`.
     """
 
-    def __init__(self, run: EagerRun, described: Described, number: int, why: list[Difference]) -> None:
+    def __init__(
+        self, run: EagerRun, described: Described, number: int, why: list[Difference], *, checked: bool = True
+    ) -> None:
         self.signature = run.signature
         self.number = number
         self.why = why
@@ -109,10 +114,21 @@ class Specialisation:
             keep_unused=bool(self.scratch),
             compiler_options=compiler_options(),
         )
-        self.forward: DifferentiableForward | None = None
-        if self.histories.live:
-            needs = [k + first for k, i in enumerate(self.reads) if i in self.histories.needs]
-            self.forward = differentiable_forward(pure, needs, [o for _, o, _ in self.histories.live], self.tape.name)
+        self.forward = self._forward(pure, described.steps, checked) if self.histories.live else None
+
+    def _forward(self, pure: Callable[..., Any], steps: list[Step], checked: bool) -> DifferentiableForward:
+        """The program, `pure`, with its gradients; `steps` are all that were recorded."""
+        first = bool(self.scalars)
+        needs = [k + first for k, i in enumerate(self.reads) if i in self.histories.needs]
+        outs = [o for _, o, _ in self.histories.live]
+        tape, walks = self.tape, self.histories.walks
+        if walks is None:
+            return differentiable_forward(pure, needs, outs, tape.name)
+        recording = Recording(tape.name, steps, tape.pulls, tape.inputs, len(self.scalars), checked)
+        targets = {position: k for k, position in enumerate(needs)}
+        forward = RecordedForward(recording, tape.outputs, outs, needs, targets, walks, self._compiling)
+        forward.readings = self.histories.readings
+        return forward
 
     def _lasting(self) -> set[int]:
         """The tensors that may be known by their buffers: leaves, in memory of their own, that are no arguments."""
@@ -190,6 +206,9 @@ class Specialisation:
                 returned = self.program(*arrays)
         self._check_outputs(described, self.packing.unpacked(returned))
         self.report.raise_if_failed()  # type: ignore[union-attr]
+        walks = described.histories.walks
+        if isinstance(self.forward, RecordedForward) and walks is not None:
+            self.forward.check_walks(walks, values)
         self.ready = True
 
     def _check_outputs(self, described: Described, compiled: list[Any]) -> None:
@@ -227,27 +246,6 @@ def compiler_options() -> dict[str, Any]:
     return wanted
 
 
-def program_of(tape: Tape, scalars: int, traced: Callable[[], None], differentiable: bool) -> Callable[..., Any]:
-    """The lowered tape; numbers come first, as an array in double precision.
-
-    No output is an input's buffer: a tensor keeps it, and may be written to. `traced` is called whenever JAX traces it.
-    """
-    flat = lower_flat(tape, differentiable=differentiable)
-
-    def program(*inputs: Any) -> tuple[Any, ...]:
-        traced()
-        with jax.enable_x64(True):
-            first = int(scalars > 0)
-            arrays = inputs[first : first + len(tape.inputs) - scalars]  # after them comes memory to write to
-            arrays = (*arrays, *[lax.index_in_dim(inputs[0], i, keepdims=False) for i in range(scalars)])
-            outputs = flat(*arrays)
-            given = {id(x) for x in inputs}
-            return tuple([jnp.copy(out) if id(out) in given else out for out in outputs])
-
-    program.__name__ = program.__qualname__ = flat.__name__
-    return program
-
-
 def describe_run(run: EagerRun) -> Described:
     """A recorded run as a program and its effects. Raises UnsupportedError for effects it could not repeat."""
     recorder = run.recorder
@@ -260,16 +258,18 @@ def describe_run(run: EagerRun) -> Described:
             describer, writes = _described(run, changes, shared)
     recorder.refuse_lasting_hooks(describer.tensors)
     text, numbers = describer.text, recorder.numbers
-    histories = histories_of(run, text)
+    histories = histories_of(run, describer)
+    text.grown.clear()  # which would keep the results, and their graphs
     for position in numbers.needed([*[g.position for g in numbers.guards], *text.numbers]):
         note = numbers.notes[position]
         if note.operation in READS:
             var = note.operands[0]
             text.output(var, "a value read in Python", np.asarray(numbers.values[position]).reshape(var.shape))
-    tape, reads, scalars, values = _pruned(run, text.outputs)
+    tape, reads, scalars, values = _pruned(run, text.outputs, histories.wanted(recorder.tape))
     return Described(
-        tape, numbers, text, reads, scalars, writes, values, changes, describer.tensors, histories, run.derived()
-    )
+        tape, recorder.tape.steps, numbers, text, reads, scalars, writes, values, changes, describer.tensors, histories,
+        run.derived(),
+    )  # fmt: skip
 
 
 def _described(
@@ -363,22 +363,21 @@ def _count_of_writes(run: EagerRun, i: int) -> int:
     return 1 if before is None or t._storage is None else t._storage.version - before[1].version
 
 
-def _pruned(run: EagerRun, outputs: list[Var]) -> tuple[Tape, list[int], list[int], list[Any]]:
-    """The tape of what the outputs depend on, with the positions of its tensor inputs and of its numbers."""
+def _pruned(run: EagerRun, outputs: list[Var], also: set[Var]) -> tuple[Tape, list[int], list[int], list[Any]]:
+    """The tape of what the outputs depend on, with the positions of its tensor inputs and of its numbers; with those
+    inputs that other values, `also` wanted, depend on.
+    """
     recorder = run.recorder
     tape = recorder.tape
-    needed = set(outputs)
-    steps: list[Step] = []
-    for step in reversed(tape.steps):
-        if any(var in needed for var in step.outputs):
-            steps.append(step)
-            needed.update(step.vars)
+    steps, needed = live_steps(tape.steps, outputs)
+    if also:
+        needed |= live_steps(tape.steps, also)[1]
     reads = [i for i, var in enumerate(tape.inputs) if var in needed]
     scalars = [(position, var) for position, var in recorder.scalars.items() if var in needed]
     pruned = replace(
         tape,
         inputs=[*[tape.inputs[i] for i in reads], *[var for _, var in scalars]],
-        steps=steps[::-1],
+        steps=steps,
         outputs=list(outputs),
         results=len(outputs),
         values=[],

@@ -30,6 +30,7 @@ def run(
     targets: Sequence[Edge] | None = None,
     capture: bool = True,
     inline: bool = False,
+    stop: bool = False,
 ) -> list[Any]:
     """Walk from `roots` (edges with their cotangents) and return the gradients found.
 
@@ -37,7 +38,7 @@ def run(
     (edges), only nodes on a path to a target run, and their cotangents are returned in order, None where no path leads
     there; nothing is accumulated unless `capture` is off: then the targets that are leaves accumulate. Cotangents are
     bare arrays unless `create_graph`, or a watcher follows what is computed: then a recorder records it, too. So it
-    does with `inline`.
+    does with `inline`. With `stop`, nothing runs at the targets, neither they themselves nor their hooks.
     """
     now = state.now
     bare, followed, kind = not create_graph, False, _Walk
@@ -45,6 +46,8 @@ def run(
         followed = inline or is_followed()
         bare = bare and not followed
         kind = _Walk if active_anomaly() is None else _AnomalyWalk
+    if stop:
+        kind = _StoppingWalk
     walk = kind(roots, retain_graph, create_graph, bare)
     if targets is not None:
         walk.aim(targets, capture)
@@ -258,6 +261,24 @@ class _Walk:
             self.send(target, 0 if indices is None else indices[k], cotangent)
         if not self.retain_graph:
             node.release()
+
+
+class _StoppingWalk(_Walk):
+    """A walk that leaves all that is to be done at its targets to another one, which goes on from there."""
+
+    __slots__ = ()
+
+    def step_carefully(self, node: Node, g: Any) -> None:
+        """As in any walk, but at a target."""
+        assert self.ends is not None
+        if node in self.ends:
+            self.arrive(node, g)
+        else:
+            super().step_carefully(node, g)
+
+    def finish_leaf(self, node: Node, g: Any) -> None:
+        """Note what has arrived."""
+        self.arrive(node, g)
 
 
 class _Gathering(_Walk):

@@ -142,19 +142,19 @@ def _record_outputs(recorder: Recorder, ctx: FunctionCtx, outputs: tuple[Any, ..
 
 
 def _signature(function: type[Function]) -> inspect.Signature:
-    """The signature of `forward`, looked up once."""
-    found: inspect.Signature | None = function.__dict__.get("_signature")
+    """The signature of `forward`, looked up once, and kept by a name that is no variable of the user's."""
+    found: inspect.Signature | None = function.__dict__.get("__signature_of_forward__")
     if found is None:
-        found = function._signature = inspect.signature(function.forward)  # type: ignore[attr-defined]
+        found = function.__signature_of_forward__ = inspect.signature(function.forward)  # type: ignore[attr-defined]
     return found
 
 
 def _node_class(function: type[Function]) -> type[FunctionCtx]:
     """The class of the function's nodes, named after it as in PyTorch; made once and kept on the function."""
-    found = function.__dict__.get("_node_class")
+    found = function.__dict__.get("__node_class__")
     if found is None:
         found = type(f"{function.__name__}Backward", (FunctionCtx,), {"__slots__": ()})
-        function._node_class = found  # type: ignore[attr-defined]
+        function.__node_class__ = found  # type: ignore[attr-defined]
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..tape.primitive import SavePlan
 from ..tape.saved import Packed, freed, packed, saved_at_version
 
 if TYPE_CHECKING:
+    from ..storage import Storage
     from ..tensor import Tensor
     from .function import Function
 
@@ -105,6 +107,20 @@ class FunctionCtx(Node):
     def release(self) -> None:
         """Forget the saved tensors."""
         self._saved = None
+
+    def kept(self) -> Iterator[tuple[Any, Storage | None, int]]:
+        """The tensors that `save_for_backward` kept, but for those that hooks have put away."""
+        for entry in self._saved or ():
+            if entry is not None and type(entry[0]) is not Packed:
+                yield entry[:3]
+
+    def put_away(self) -> list[Packed]:
+        """The saved tensors that hooks have put away."""
+        return [entry[0] for entry in self._saved or () if entry is not None and type(entry[0]) is Packed]
+
+    def of_the_user(self) -> list[Any]:
+        """The `Function`, and what it keeps on its context."""
+        return [self._function, self.__dict__]
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         """One cotangent per edge, from the user's `backward`."""

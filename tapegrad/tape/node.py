@@ -167,6 +167,14 @@ class Node:
             elif isinstance(value, TensorBase):
                 yield value, value._storage, 0
 
+    def put_away(self) -> list[Packed]:
+        """The saved tensors that hooks have put away."""
+        return [value for value in self.saved or () if type(value) is Packed]
+
+    def of_the_user(self) -> list[Any]:
+        """What code of the user's the node itself runs, and what that works on."""
+        return []
+
     def modified(self, value: Any, storage: Storage, expected: int) -> InPlaceError:
         """The error for a saved tensor (or its array: then an output of this node) that was written to since."""
         maker, array = (value._node, value._array) if isinstance(value, TensorBase) else (self, value)

@@ -184,6 +184,12 @@ class Numbers:
         self._asked.add(key)
         self.guards.append(Guard(position, outcome, what, user_source()))
 
+    def forget_guards(self, count: int) -> None:
+        """Keep only the first `count` guards."""
+        for guard in self.guards[count:]:
+            self._asked.discard((guard.position, type(guard.outcome) is Came))
+        del self.guards[count:]
+
     def read(self, var: Var, value: Any, what: str) -> None:
         """All of the value of `var` goes into Python."""
         self.guard(self._note("array", (var,), (False,), value), outcome_of(value), what)
@@ -331,6 +337,10 @@ class Number:
 
     def __rdivmod__(self, other: Any) -> Any:
         return other // self, other % self
+
+    def conjugate(self) -> Number:
+        """The number itself, as it is real."""
+        return self
 
     def __bool__(self) -> bool:
         return bool(self._ask("bool", self))

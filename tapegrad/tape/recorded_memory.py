@@ -132,6 +132,15 @@ class RecordedMemory(Watcher):
             memory = self._memory.setdefault(t._storage.memory, Memory(var, chain_of(t)))
             memory.inputs.append(position)
 
+    def tensors(self) -> list[TensorBase]:
+        """The tensors that are known, and not gone."""
+        return [t for entry in self._entries.values() if (t := entry.reference()) is not None]
+
+    def arrays(self) -> list[Any]:
+        """The arrays of these, and others that nodes saved."""
+        saved = [array for reference, _ in self._results.values() if (array := reference()) is not None]
+        return [*[t._array for t in self.tensors()], *saved]
+
     def position(self, t: TensorBase) -> int | None:
         """Which input of the tape `t` is, or None."""
         return self._inputs.get(id(t))
@@ -419,7 +428,12 @@ class RecordedMemory(Watcher):
 
 
 def _may_be(t: TensorBase, result: TensorBase | None) -> bool:
-    """Whether `t`, on the array of `result` (None: that is gone, and was no leaf), is not a leaf of its own."""
+    """Whether `t`, on the array of `result` (None: that is gone, and was no leaf), is not a leaf of its own.
+
+    What hooks bring back of a saved leaf has the leaf's history, and so its accumulator.
+    """
     if not t._requires_grad or t._node is not None:
         return True
-    return result is not None and t._accumulator is result._accumulator
+    if result is not None and t._accumulator is result._accumulator:
+        return True
+    return t._accumulator is not None and t._accumulator.leaf is not None and t._accumulator.leaf() is not t

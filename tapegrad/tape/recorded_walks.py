@@ -12,6 +12,7 @@ from .hooks import HookTable
 from .node import Node, next_sequence
 from .primitive import PRIMITIVES
 from .program import Pull, Step, Var
+from .recorded_inputs import owner_of
 from .recorded_memory import RecordedMemory
 from .saved import Packed
 from .variable import TensorBase, chain_of
@@ -65,6 +66,7 @@ class RecordedWalks(RecordedMemory):
         self._open_checkpoints: list[_Checkpoint] = []
         self._hooks: list[tuple[int, HookTable]] = []
         self.user_code = ""  # what there was of it
+        self._fixed: dict[int, Any] = {}  # memory, by id, that may not be written to
         self._advanced: set[Var] = set()  # states of generators after draws, which computing again does not repeat
 
     # Before a walk
@@ -138,9 +140,9 @@ class RecordedWalks(RecordedMemory):
             self.enter(grad, var)
 
     def pulled(self, node: Node, g: TensorBase, cotangents: Sequence[TensorBase | None]) -> None:
-        """Note that the rules of `node` made `cotangents` of `g`, for the check."""
+        """Note that the rules of `node` made `cotangents` of `g`, for the check; but not of what hooks brought back."""
         step = self._steps.get(node) if self.inlining and g is not None else None
-        if step is None or set(step.vars) & self._overwritten():
+        if step is None or node.put_away() or set(step.vars) & self._overwritten():
             return
         results = tuple([None if c is None else self.read(c) for c in cotangents])
         self.tape.pulls.append(Pull(step, self.read(g), node.positions(), results))
@@ -172,6 +174,36 @@ class RecordedWalks(RecordedMemory):
                     seen.add(edge)
                     stack.append(edge)
         return None
+
+    def was_inlined(self, node: Node) -> bool:
+        """Whether `node` was made by a walk that was recorded step by step."""
+        return _within(self._inlined, node)
+
+    # A walk that is only tried
+
+    @contextlib.contextmanager
+    def trying(self) -> Iterator[None]:
+        """Around a walk whose effects are not wanted: a write to memory that was there before is refused."""
+        self._fixed = {id(owner): owner for owner in map(owner_of, self.arrays())}
+        try:
+            yield
+        finally:
+            self._fixed = {}
+
+    def fix(self, t: TensorBase) -> None:
+        """Count `t` among what was there before."""
+        owner = owner_of(t._array)
+        self._fixed[id(owner)] = owner
+
+    def before_write(self, t: TensorBase) -> None:
+        """As always, but for a walk that is only tried."""
+        self.refuse_if_tried(t)
+        super().before_write(t)
+
+    def refuse_if_tried(self, t: TensorBase) -> None:
+        """Raise UnsupportedError if `t`, which is about to change, was there before a walk that is only tried."""
+        if self._fixed and id(owner_of(t._array)) in self._fixed:
+            raise self.unsupported(f"a write to a tensor of shape {list(t._array.shape)} by code that backward runs")
 
     # Hooks
 

@@ -114,6 +114,7 @@ class Recorder(RecordedNumbers):
 
     def before_data(self, t: TensorBase, value: TensorBase) -> None:
         """Called before `t.data = value`, which gives `t` the memory of `value`."""
+        self.refuse_if_tried(t)
         old, new = self.read(t), self.read(value)
         entry, memory = self._entries[id(t)], self.memory_of(t)
         position = self._inputs.get(id(t))
