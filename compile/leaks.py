@@ -41,6 +41,7 @@ def _kept_by(tensors: Sequence[TensorBase]) -> set[int]:
     found: set[int] = set()
     seen: set[int] = set()
     stack: list[Any] = list(tensors)
+    passed: dict[type, bool] = {}
     while stack:
         held = stack.pop()
         if id(held) in seen:
@@ -48,15 +49,18 @@ def _kept_by(tensors: Sequence[TensorBase]) -> set[int]:
         seen.add(id(held))
         if isinstance(held, TensorBase):
             found.add(id(held))
-        stack.extend(x for x in _parts(held) if isinstance(x, _PASSED))
+        for part in _of_function(held) if type(held) is types.FunctionType else gc.get_referents(held):
+            kind = type(part)
+            if kind not in passed:
+                passed[kind] = issubclass(kind, _PASSED)
+            if passed[kind]:
+                stack.append(part)
     return found
 
 
-def _parts(held: Any) -> Sequence[Any]:
-    """What something keeps alive: of a function only what it closes over, and its defaults."""
-    if isinstance(held, types.FunctionType):
-        return [held.__closure__, held.__defaults__, held.__kwdefaults__]
-    return gc.get_referents(held)
+def _of_function(function: types.FunctionType) -> list[Any]:
+    """What a function keeps alive that matters: what it closes over, and its defaults."""
+    return [function.__closure__, function.__defaults__, function.__kwdefaults__]
 
 
 _PASSED = (
