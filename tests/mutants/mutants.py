@@ -304,7 +304,7 @@ TAPE = [
         ("self.tape.values[position] = self.undone.keep(self.captures[position])", "pass", "recorded"),
         ("if memory is not None and memory.inputs and not memory.count:", "if False:", "recorded"),
         ("return var if t._requires_grad else self.stopped(var)", "return entry.var", "recorded"),
-        ("*[e.var for e in self._entries.values() if self._shares(e.tensor, t)]", "", "recorded"),
+        ("*[e.var for e in entries]", "", "recorded"),
         ("positions = sorted({*roots, *self.replaced})", "positions = sorted(roots)", "recorded"),
         ("position, root = max(fitting, key=", "position, root = min(fitting, key=", "recorded"),
     ),
@@ -336,7 +336,7 @@ TAPE = [
         ("if entry.var.requires_grad and entry.leaf.requires_grad:", "if False:", "recorded"),
         ("        taken.overwritten.append(old)\n", "", "recorded"),
         ("            memory.inputs.remove(position)\n", "            pass\n", "recorded"),
-        ("self._results[id(t._array)] = ghost", "pass", "recorded"),
+        ("self.know_result(t._array, Entry(self._shell(var), var, 0))", "pass", "recorded"),
         ("        self._guard(tensors)\n", "", "recorded"),
     ),
     *_of(
@@ -517,8 +517,8 @@ LOWERING = [
     ),
     *_of(
         "compile/lower.py",
-        ("pull([jnp.conj(env[c]) for c in cotangents])", "pull([env[c] for c in cotangents])", "backward"),
-        ("g = jnp.conj(grads[leaf])", "g = grads[leaf]", "backward"),
+        ("pull([_conjugate(env[c]) for c in cotangents])", "pull([env[c] for c in cotangents])", "backward"),
+        ("g = _conjugate(grads[leaf])", "g = grads[leaf]", "backward"),
     ),
 ]
 """In the rules and the interpreter that make a JAX function of a tape."""
@@ -615,7 +615,7 @@ JIT = [
         ("            if now is not new:", "            if False:", "stale"),
         ("return type(value)(map(plain, value))", "return value", "numbers"),
         ("value.__dict__[key] = settle(part, old, done)", "pass", "numbers"),
-        ("self._refuse_unseen(_drawn() != drawn)", "pass", "jit"),
+        ("self._refuse_unseen(drawn() != before)", "pass", "jit"),
         ("        if drawn:\n", "        if False:\n", "stale"),
     ),
     *_of(
@@ -628,13 +628,14 @@ JIT = [
     ),
     *_of(
         "compile/histories.py",
-        ("found.saved |= _saved_inputs(run, nodes)", "pass", "outside"),
-        ("found.lasting and not any(True for n in nodes for _ in n.kept())", "found.lasting", "outside"),
+        ("found.saved |= _saved_inputs(run, root.nodes)", "pass", "outside"),
+        ("found.lasting and not any(_keeps(node) for node in root.nodes)", "found.lasting", "outside"),
         ("{i for edge, i in inputs.items() if edge in edges}", "{*inputs.values()}", "outside"),
         ("if storage is not None and storage.version != version:", "if False:", "outside"),
         ("if any(node.saved is None for node in nodes):", "if False:", "outside"),
-        ("    if hidden is not None:\n", "    if False:\n", "outside"),
-        ("if any(node.leaf is not None and node not in inputs for node in nodes):", "if False:", "outside"),
+        ("    if hidden:\n", "    if False:\n", "outside"),
+        ("if any(node.leaf is not None and (node, 0) not in inputs for node in nodes):", "if False:", "outside"),
+        ("    if extras is not None and extras.tensor.get(root.tensor._index):\n", "    if False:\n", "user_code"),
     ),
     *_of(
         "compile/specialisation.py",
@@ -657,6 +658,22 @@ JIT = [
             "return 1",
             "effects stale",
         ),
+    ),
+    *_of(
+        "compile/packs.py",
+        ("reshape(shape).copy()", "reshape(shape)", "packs"),
+        ("self.alone = [k for k in range(len(outputs))", "self.alone = [k for k in range(len(outputs) - 1)", "packs"),
+        ("        if self._parts is None:\n", "        if True:\n", "packs"),
+        ("lax.slice(value, [k]", "lax.slice(value, [0]", "packs"),
+    ),
+    *_of(
+        "tapegrad/tape/variable.py",
+        ("        _set_device(self, None)\n", "", "packs"),
+        ("self._device = part[0].on_device(part[1])", "self._device = part[0].on_device(0)", "packs"),
+    ),
+    *_of(
+        "compile/replay.py",
+        ("            for var in done.get(step, ()):\n", "            for var in ():\n", "recorded"),
     ),
     *_of(
         "compile/family.py",

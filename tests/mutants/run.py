@@ -51,6 +51,8 @@ FILES = {
     "explain": ["tests/compile/test_explain.py"],
     "jit": ["tests/compile/test_jit.py", "tests/compile/test_jit_regressions.py"],
     "outside": ["tests/compile/test_outside.py"],
+    "user_code": ["tests/compile/test_outside_user_code.py"],
+    "packs": ["tests/compile/test_packs.py"],
     "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
