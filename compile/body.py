@@ -10,6 +10,7 @@ from .runtime import refusing
 from .writer import Writer
 
 if TYPE_CHECKING:
+    from .data_checks import HostCheck
     from .describe import Fresh
     from .specialisation import Specialisation
 
@@ -111,7 +112,15 @@ class Body(Writer):
         for position in self.spec.numbers.needed(positions):
             if position not in self._written:
                 self._written.add(position)
-                self.line(f"n{position} = {self._note(self.spec.numbers.notes[position])}")
+                note = self.spec.numbers.notes[position]
+                check = self.spec.hosted.get(note.operands[0]) if note.operation in READS else None
+                self.line(f"n{position} = {self._note(note) if check is None else self._checked(check)}")
+
+    def _checked(self, check: HostCheck) -> str:
+        """The expression of a check that the host does."""
+        self._numbers(check.numbers)
+        inputs = [*[f"b{i}" for i in check.tensors], *[f"n{p}" for p in check.numbers]]
+        return f"{self.constant(check)}({', '.join(inputs)})"
 
     def _note(self, note: Note) -> str:
         """The expression of one note."""

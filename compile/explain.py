@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..tape.number import Guard
 from .family import Family
 from .reasons import Difference, nearest
 from .signature import Signature
@@ -16,7 +17,7 @@ __all__ = ["Explanation", "ProgramExplanation", "explanation"]
 
 @dataclass(frozen=True)
 class ProgramExplanation:
-    """One specialisation: names of what it reads, follows, guards, changes and donates, and why it was made."""
+    """One specialisation: names of what it reads, follows, guards, checks, changes and donates, and why it was made."""
 
     number: int
     calls: int
@@ -24,6 +25,7 @@ class ProgramExplanation:
     numbers: list[str]
     constants: list[str]
     guards: list[str]
+    checks: list[str]
     mutated: list[str]
     donated: list[str]
     why: list[Difference]
@@ -32,7 +34,7 @@ class ProgramExplanation:
     def __str__(self) -> str:
         lines = [f"program {self.number}: called {self.calls} times, {self.checked}"]
         lines.append(f"  made because of: {'; '.join(map(str, self.why)) or 'the first call'}")
-        names = ("captured", "numbers", "constants", "guards", "mutated", "donated")
+        names = ("captured", "numbers", "constants", "guards", "checks", "mutated", "donated")
         lines += [f"  {name}: {', '.join(getattr(self, name)) or 'none'}" for name in names]
         return "\n".join(lines)
 
@@ -65,6 +67,14 @@ def explanation(signature: Signature, specs: Sequence[Specialisation], families:
     return Explanation(ready[-1].number if ready else None, why, [_program(spec) for spec in specs])
 
 
+def _check(spec: Specialisation, guard: Guard) -> str:
+    """What is required of data, of which, and when that is asked."""
+    check = spec.hosted.get(spec.numbers.notes[guard.position].operands[0])
+    names = "" if check is None else f" of {' and '.join([spec.labels[i] for i in check.tensors] or ['numbers'])}"
+    when = "with the result" if check is None else "before the call"
+    return f"{'' if guard.outcome else 'not: '}{guard.what}{names}, {when}"
+
+
 def _program(spec: Specialisation) -> ProgramExplanation:
     found = spec.signature.found
     labels = spec.labels
@@ -83,7 +93,9 @@ def _program(spec: Specialisation) -> ProgramExplanation:
         guards=[
             f"{guard.what} is {guard.outcome!r}" + ("" if guard.source is None else f" ({guard.source.place})")
             for guard in spec.guards
+            if not guard.required
         ],
+        checks=[_check(spec, guard) for guard in spec.guards if guard.required],
         mutated=list(dict.fromkeys(spec.text.changed)),
         donated=[labels[i] for i in sorted(spec.donated)],
         why=spec.why,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from ..tape.state import device_lock
@@ -38,10 +39,11 @@ class Family:
         """
         spec: Specialisation | None = self._last or self.specs[-1]
         result: Any = None
+        tried: set[Specialisation] = set()
         if type(missed) is Mismatch and missed.spec in self.specs:
             result = missed
-            spec = self.sibling(missed.spec, missed)
-        tried = set()
+            tried.add(missed.spec)
+            spec = self._next(missed, tried)
         while spec is not None and spec not in tried and spec.ready:
             tried.add(spec)
             with device_lock:
@@ -52,8 +54,15 @@ class Family:
                 self._last = spec
                 return spec, result
             result.spec = spec
-            spec = self.sibling(spec, result)
+            spec = self._next(result, tried)
         return None, result
+
+    def _next(self, missed: Mismatch, tried: Collection[Specialisation]) -> Specialisation | None:
+        """The one to try after a mismatch: if data is not as it must be, any, as that may be asked before the rest."""
+        found = self.sibling(missed.spec, missed)
+        if found is None and missed.spec.guards[missed.position].required:
+            return next((spec for spec in self.specs if spec.ready and spec not in tried), None)
+        return found
 
     def sibling(self, spec: Specialisation, missed: Mismatch) -> Specialisation | None:
         """The one that was given the same answers up to one, and then the one that came out."""
@@ -70,9 +79,10 @@ class Family:
             return []
         guard = missed.spec.guards[missed.position]
         where = "" if guard.source is None else f" ({guard.source.place}: {guard.source.text})"
-        return [
-            Difference(f"the answer to {guard.what}{where}", _short(guard.outcome), _short(missed.outcome), _REMEDY)
-        ]
+        before, now = _short(guard.outcome), _short(missed.outcome)
+        if guard.required:
+            return [Difference(f"whether data is as it must be: {guard.what}{where}", before, now, is_check=True)]
+        return [Difference(f"the answer to {guard.what}{where}", before, now, _REMEDY)]
 
 
 def _short(outcome: Any) -> str:

@@ -18,7 +18,8 @@ _LONGEST = 60
 class Difference:
     """One thing that was another at an earlier call: what, and its values then and now; `remedy` says what to do.
 
-    `follow` says that this is an int, which can be followed from now on; `grew` that it is a list that grew.
+    `follow` says that this is an int, which can be followed from now on; `grew` that it is a list that grew;
+    `is_check` that it is what an operation requires of its data, of which there are two ways only.
     """
 
     what: str
@@ -27,6 +28,7 @@ class Difference:
     remedy: str = ""
     follow: bool = False
     grew: bool = False
+    is_check: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.before} before, {self.after} now"

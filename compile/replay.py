@@ -28,6 +28,9 @@ _EXACT = frozenset(
 )  # fmt: skip
 """Forwards that round nothing."""
 
+_INDEXED = frozenset({indexing.take, indexing.take_add, indexing.put, indexing.gather, indexing.scatter_add})
+"""Primitives whose last operand is positions."""
+
 _ELEMENTWISE = frozenset(prim.forward for prim in PRIMITIVES.values() if prim.elementwise)
 
 
@@ -162,11 +165,20 @@ def _replay_step(step: Step, env: dict[Var, Any]) -> list[Any]:
         params[name] = _wide(value) if isinstance(value, np.dtype) else value
     if step.prim is structure.constant:
         params["value"] = params["value"].astype(_wide(params["value"].dtype))
+    if step.prim in _INDEXED:
+        n = params["size"] if "size" in params else operands[0]._array.shape[params["axis"]]
+        operands[-1] = _within(operands[-1], n)
     out = apply(step.prim, tuple(operands), params)
     (var,) = step.outputs
     if var.requires_grad != out._requires_grad:
         out = _leaf(out._array, var.requires_grad)
     return [out]
+
+
+def _within(index: Any, n: int) -> Any:
+    """Positions from 0 to n - 1: those that rounding led out of that, the nearest ones."""
+    positions = index._array
+    return index if ((positions >= 0) & (positions < n)).all() else wrap(positions.clip(0, n - 1))
 
 
 def _replay_jax_call(step: Step, env: dict[Var, Any]) -> list[Any]:

@@ -15,6 +15,7 @@ import numpy as np
 from ..tape import Step, Tape, TensorBase, Var, chain_of
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
+from .data_checks import HostCheck, settle_checks
 from .describe import Describer, Description, Fresh
 from .eager_run import EagerRun, retains_grad
 from .heap import Change
@@ -50,6 +51,7 @@ class Described:
     kept: list[TensorBase]
     histories: Histories
     derived: dict[int, tuple[int, bool]]
+    hosted: dict[Var, HostCheck]
 
     @property
     def outcomes(self) -> tuple[Any, ...]:
@@ -79,6 +81,7 @@ class Specialisation:
         self.outcomes = described.outcomes
         self.guards: list[Guard] = self.numbers.guards
         self.report: Report | None = None
+        self.hosted = described.hosted
         self.ready = False  # whether it may be used: its check has passed, or was not wanted
         self.calls = 0
         self.call: Any = None
@@ -184,11 +187,13 @@ class Specialisation:
 
     def used_numbers(self) -> list[int]:
         """The positions of the notes that anything depends on."""
-        return self.numbers.needed([*self.scalars, *[guard.position for guard in self.guards], *self.text.numbers])
+        hosted = [position for check in self.hosted.values() for position in check.numbers]
+        asked = [guard.position for guard in self.guards]
+        return self.numbers.needed([*self.scalars, *hosted, *asked, *self.text.numbers])
 
     def depends_on_program(self, position: int) -> bool:
         """Whether a number is known only when the program has run."""
-        return bool(self.numbers.items(position))
+        return any(var not in self.hosted for var in self.numbers.items(position))
 
     def check_against(self, described: Described) -> None:
         """Check the program, on the inputs as they were before an eager run, against that. Raises CheckError."""
@@ -260,15 +265,16 @@ def describe_run(run: EagerRun) -> Described:
     text, numbers = describer.text, recorder.numbers
     histories = histories_of(run, describer)
     text.grown.clear()  # which would keep the results, and their graphs
+    hosted = settle_checks(run)
     for position in numbers.needed([*[g.position for g in numbers.guards], *text.numbers]):
         note = numbers.notes[position]
-        if note.operation in READS:
-            var = note.operands[0]
+        if note.operation in READS and (var := note.operands[0]) not in hosted:
             text.output(var, "a value read in Python", np.asarray(numbers.values[position]).reshape(var.shape))
-    tape, reads, scalars, values = _pruned(run, text.outputs, histories.wanted(recorder.tape))
+    also = histories.wanted(recorder.tape).union(*[check.read for check in hosted.values()])
+    tape, reads, scalars, values = _pruned(run, text.outputs, also)
     return Described(
         tape, recorder.tape.steps, numbers, text, reads, scalars, writes, values, changes, describer.tensors, histories,
-        run.derived(),
+        run.derived(), hosted,
     )  # fmt: skip
 
 

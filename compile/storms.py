@@ -25,7 +25,7 @@ class Storms:
     def count(self, why: Sequence[Difference]) -> None:
         """A program was made for these reasons."""
         self._total += 1
-        for difference in why:
+        for difference in [d for d in why if not d.is_check]:
             self._counts[difference.what] += 1
             if self._counts[difference.what] == _MOST:
                 advice = f"; {difference.remedy}" if difference.remedy else ""

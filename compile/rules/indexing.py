@@ -1,7 +1,8 @@
 """Indexing by integer arrays, each next to its adjoint.
 
-NumPy raises where an index is out of range, and a compiled program cannot: there reading gives nan (for integers the
-smallest or largest one) and writing does nothing, where JAX would by default use the nearest element in range.
+NumPy raises where an index is out of range, and a program cannot: there reading gives nan (for integers the smallest or
+largest one) and writing does nothing, where JAX would by default use the nearest element in range. Under jit that is
+never seen, as such a run is refused.
 """
 
 from __future__ import annotations

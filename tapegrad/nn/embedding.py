@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ from ..ops.comparison import eq
 from ..ops.creation import arange, new_leaf
 from ..ops.elementwise import where
 from ..ops.reductions import sum as sum_
+from ..ops.requirements import require_within
 from ..ops.reshaping import unsqueeze
 from ..ops.support import reads_value, values_of
 from ..primitives import indexing
@@ -46,11 +48,9 @@ def embedding(
         if not -rows <= padding_idx < rows:
             raise AssertionError("Padding_idx must be within num_embeddings")
         padding_idx %= rows
+    require_within(input, 0, rows - 1, "index", lambda _: IndexError("index out of range in self"))
     if max_norm is not None:
         _shorten(weight.detach(), input, float(max_norm), float(norm_type))
-    values = values_of(input)
-    if values.size and not 0 <= values.min() <= values.max() < rows:
-        raise IndexError("index out of range in self")
     index = cast_to(input, dtypes.int64)
     out = apply(indexing.take, (weight, index), {"axis": 0})
     if padding_idx is not None and out._requires_grad:
@@ -96,15 +96,13 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """
     if dtype_of(require_tensor("one_hot", tensor)) is not dtypes.int64:
         raise TapegradError("one_hot is only applicable to index tensor of type LongTensor.")
-    values = values_of(tensor)
-    if not values.size:
-        if num_classes <= 0:
-            raise TapegradError("Can not infer total number of classes from empty tensor.")
-    elif values.min() < 0:
-        raise TapegradError("Class values must be non-negative.")
-    elif num_classes != -1 and values.max() >= num_classes:
-        raise TapegradError("Class values must be smaller than num_classes.")
+    if not tensor._array.size and num_classes <= 0:
+        raise TapegradError("Can not infer total number of classes from empty tensor.")
+    negative = lambda _: TapegradError("Class values must be non-negative.")  # noqa: E731
+    require_within(tensor, 0, math.inf, "class", negative)
     if num_classes == -1:
         reads_value("one_hot() without num_classes", tensor)
-        num_classes = int(values.max()) + 1
+        num_classes = int(values_of(tensor).max()) + 1
+    large = lambda _: TapegradError("Class values must be smaller than num_classes.")  # noqa: E731
+    require_within(tensor, 0, num_classes - 1, "class", large)
     return cast_to(eq(unsqueeze(tensor, -1), arange(num_classes)), dtypes.int64)

@@ -17,7 +17,8 @@ from ..ops.elementwise import sigmoid, tanh, where
 from ..ops.linalg import matmul
 from ..ops.reductions import log_softmax, mean, softmax
 from ..ops.reductions import sum as sum_
-from ..ops.support import require_dtype, values_of
+from ..ops.requirements import require_class
+from ..ops.support import require_dtype
 from ..primitives import analytic, losses
 from ..tape import apply, renamed
 from .activations import (
@@ -201,10 +202,7 @@ def _check_targets(input: Tensor, target: Tensor, weight: Tensor | None, axis: i
             f"nll_loss(): expected target of shape {[*shape[:axis], *shape[axis + 1 :]]} for input of shape "
             f"{list(shape)}, got {list(wanted)}"
         )
-    values = values_of(target)
-    bad = (values != ignore_index) & ((values < 0) | (values >= shape[axis]))
-    if bad.any():
-        raise IndexError(f"Target {int(values[bad].flat[0])} is out of bounds.")
+    require_class(target, shape[axis], ignore_index, lambda bad: IndexError(f"Target {bad} is out of bounds."))
 
 
 def cross_entropy(

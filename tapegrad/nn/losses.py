@@ -10,9 +10,10 @@ from ..ops.common import broadcast_shapes, require_tensor, to_floating
 from ..ops.elementwise import abs as abs_
 from ..ops.elementwise import exp, log, log1p, sqrt, where
 from ..ops.reductions import sum as sum_
+from ..ops.requirements import require_no_negative, require_within
 from ..ops.reshaping import broadcast_tensors
 from ..ops.special import clamp_min, xlogy
-from ..ops.support import values_of, warn_user
+from ..ops.support import warn_user
 from ..tape import TensorBase, renamed
 from .activations import logsigmoid
 from .arguments import reduced, require_floating
@@ -96,9 +97,8 @@ def binary_cross_entropy(
             f"Using a target size (torch.Size({list(target._array.shape)})) that is different to the input size "
             f"(torch.Size({list(x._array.shape)})) is deprecated. Please ensure they have the same size."
         )
-    values = values_of(x)
-    if values.size and not (values.min() >= 0 and values.max() <= 1):
-        raise TapegradError("all elements of input should be between 0 and 1")
+    message = "all elements of input should be between 0 and 1"
+    require_within(x, 0, 1, "probability", lambda _: TapegradError(message))
     loss = _cross_entropies(x, target)
     loss = loss if weight is None else loss * weight
     return renamed("BinaryCrossEntropyBackward0", reduced(loss, reduction))
@@ -220,8 +220,7 @@ def gaussian_nll_loss(
             raise ValueError("var is of incorrect size")
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(reduction + " is not valid")
-    if (values_of(var) < 0).any():
-        raise ValueError("var has negative entry/entries")
+    require_no_negative(var, "variance", lambda: ValueError("var has negative entry/entries"))
     low = var.detach() < eps
     safe = where(low, var - var.detach() + eps, var)
     loss = 0.5 * (log(safe) + (input - target) ** 2 / safe)

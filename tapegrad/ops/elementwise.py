@@ -14,7 +14,8 @@ from ..tape.number import is_followed
 from .common import TensorLike, binary, cast_to, dtype_of, promote, require_tensor, result_type, unary
 from .comparison import bitwise_and, eq, lt, ne
 from .creation import check_range, clone, full_like
-from .support import both_tensors, is_bool, require_dtype, values_of
+from .requirements import require_nonzero
+from .support import both_tensors, is_bool, require_dtype
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
@@ -100,9 +101,14 @@ def check_divisor(op: str, a: TensorLike, b: TensorLike) -> None:
     d = result_type(a, b)
     require_dtype(op, d, dtypes.INTEGRAL, dtypes.FLOATING)
     if d.category == dtypes.INTEGRAL:
-        zero = not values_of(b).all() if isinstance(b, TensorBase) else not b
-        if zero:
-            raise TapegradError("ZeroDivisionError")
+        if isinstance(b, TensorBase):
+            require_nonzero(b, _division_by_zero)
+        elif not b:
+            raise _division_by_zero()
+
+
+def _division_by_zero() -> Exception:
+    return TapegradError("ZeroDivisionError")
 
 
 def pow(input: TensorLike, exponent: TensorLike) -> Tensor:

@@ -16,8 +16,9 @@ from ..tape import TensorBase, apply, check_writable, renamed, state, write
 from .common import broadcast_shapes, cast_to, dtype_of, normalise_dim, require_tensor
 from .creation import clone, tensor
 from .geometry import index_strides, restrided
+from .requirements import require_real, require_within
 from .shaping import expand, permute, reshape
-from .support import overflow, reads_value, spelled, values_of
+from .support import overflow, reads_value, spelled
 from .writing import add_at, assigned, copy_, put_at
 
 if TYPE_CHECKING:
@@ -212,12 +213,10 @@ def _as_positions(item: Tensor, shape: tuple[int, ...], dim: int) -> list[Tensor
         reads_value(_MASK, item)
         return list(nonzero(item, as_tuple=True))
     n = shape[dim]
-    array = values_of(item)
-    if array.size and not (-n <= array.min() and array.max() < n):
-        bad = int(array[(array < -n) | (array >= n)][0])
-        raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
+    error = lambda bad: IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")  # noqa: E731
+    require_within(item, -n, n - 1, "index", error)
     item = cast_to(item, dtypes.int64)
-    if array.size and array.min() >= 0 and not state.now.watchers:
+    if not state.now.watchers and item._array.size and item._array.min() >= 0:
         return [item]
     return [apply(arithmetic.where, (apply(comparison.lt, (item, 0)), item + n, item))]
 
@@ -309,10 +308,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if not input._array.ndim:
         return reshape(gather(reshape(input, 1), 0, reshape(index, 1)), ())
     n, positions = input._array.shape[axis], index._array
-    every = values_of(index)
-    if every.size and not (every.min() >= 0 and every.max() < n):
-        bad = int(every[(every < 0) | (every >= n)][0])
-        raise TapegradError(f"index {bad} is out of bounds for dimension {axis} with size {n}")
+    error = lambda bad: TapegradError(f"index {bad} is out of bounds for dimension {axis} with size {n}")  # noqa: E731
+    require_within(index, 0, n - 1, "index", error)
     cut = []
     for i, (have, want) in enumerate(zip(input._array.shape, positions.shape, strict=True)):
         if i != axis and want > have:
@@ -336,9 +333,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise TapegradError("index_select(): Expected dtype int32 or int64 for index")
     if not input._array.ndim:
         return reshape(index_select(reshape(input, 1), 0, index), ())
-    every = values_of(index)
-    if every.size and not (every.min() >= 0 and every.max() < input._array.shape[axis]):
-        raise IndexError("index out of range in self")
+    last = input._array.shape[axis] - 1
+    require_within(index, 0, last, "index", lambda _: IndexError("index out of range in self"))
     found = apply(p.take, (input, cast_to(reshape(index, -1), dtypes.int64)), {"axis": axis})
     return renamed("IndexSelectBackward0", found)
 
@@ -362,8 +358,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     d = dtype_of(require_tensor("masked_fill", input))
     new = assigned(input, value)
     if new._array.dtype.kind == "c" and dtypes.BOOL < d.category < dtypes.COMPLEX:
-        if values_of(new).imag.any():
-            raise overflow(d)
+        require_real(new, lambda: overflow(d))
         new = apply(arithmetic.real, (new,))
     new = cast_to(new, d)
     return renamed(f"MaskedFillBackward{int(is_tensor)}", where(mask, new, input))

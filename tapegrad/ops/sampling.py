@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,6 @@ import numpy as np
 from ..drawing import Made, chances, draw, drawn, normals, require_generator, uniforms
 from ..dtypes import FLOATING, float32, float64
 from ..errors import TapegradError
-from ..generator import recorded
 from ..primitives.analytic import log
 from ..primitives.arithmetic import maximum
 from ..primitives.indexing import argsort
@@ -21,14 +20,15 @@ from ..tape import TensorBase, apply, renamed, state
 from .common import broadcast_shapes, cast_to, dtype_of, require_tensor, unmoved
 from .creation import new_leaf, require_differentiable, shape_of
 from .reductions import argmax, cumsum
-from .support import require_dtype, stands_for_more, values_of
+from .requirements import require_weights, require_within
+from .support import require_dtype, values_of
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
     "bernoulli", "multinomial", "normal", "of_bernoulli", "of_normal", "plain_number", "poisson",
-    "require_probabilities", "require_values", "uniform_below",
+    "require_probabilities", "uniform_below",
 ]  # fmt: skip
 
 
@@ -37,17 +37,10 @@ def plain_number(value: float) -> str:
     return f"{value:g}"
 
 
-def require_values(holds: Callable[[Any], Any], t: Tensor, message: str) -> None:
-    """Raise unless `holds` of the values, an array or a tensor, is true. A recorder is told that this was read."""
-    seen = t.detach() if recorded() and not stands_for_more(t) else values_of(t)
-    if not bool(holds(seen)):
-        raise TapegradError(message)
-
-
 def require_probabilities(p: Tensor) -> None:
     """Raise unless all are between 0 and 1."""
     message = "Expected p_in >= 0 && p_in <= 1 to be true, but got false."
-    require_values(lambda p: ((p >= 0) & (p <= 1)).all(), p, message)
+    require_within(p, 0, 1, "probability", lambda _: TapegradError(message))
 
 
 def uniform_below(what: str, p: Tensor, generator: Any) -> Tensor:
@@ -131,7 +124,8 @@ def _check_deviation(std: Any) -> None:
         return
     if std._array.dtype.kind == "c":
         raise TapegradError("normal expects standard deviation to be non-complex")
-    require_values(lambda s: (s >= 0).all(), std, "normal expects all elements of std >= 0.0")  # type: ignore[arg-type]
+    message = "normal expects all elements of std >= 0.0"
+    require_within(std, 0, math.inf, "deviation", lambda _: TapegradError(message))
 
 
 def _normal_of_size(
@@ -163,9 +157,8 @@ def multinomial(input: Tensor, num_samples: int, replacement: bool = False, *, g
     require_generator("multinomial", generator)
     _check_choices(require_tensor("multinomial", input, 1, "input"), num_samples, replacement)
     bad = "probability tensor contains either `inf`, `nan` or element < 0"
-    require_values(lambda p: ((p >= 0) & (p < math.inf)).all(), input, bad)
     none = "invalid multinomial distribution (sum of probabilities <= 0)"
-    require_values(lambda p: (p.sum(-1) > 0).all(), input, none)
+    require_weights(input, lambda: TapegradError(bad), lambda: TapegradError(none))
     p = cast_to(input.detach(), float64)
     if replacement and num_samples > 1:
         rows = p._array.shape[:-1]
@@ -220,7 +213,8 @@ def poisson(input: Tensor, generator: Any = None) -> Tensor:
     require_dtype("poisson_cpu", d, FLOATING, FLOATING)
     if state.recorder is not None:
         raise state.recorder.unsupported("poisson() takes a loop of unknown length: draw outside, pass the tensor in")
-    require_values(lambda rate: (rate >= 0).all(), input, "invalid Poisson rate, expected rate to be non-negative")
+    message = "invalid Poisson rate, expected rate to be non-negative"
+    require_within(input, 0, math.inf, "rate", lambda _: TapegradError(message))
     rates = values_of(input).astype(np.float64)
 
     def make(shape: tuple[int, ...]) -> Tensor:

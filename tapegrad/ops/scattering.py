@@ -21,8 +21,9 @@ from .creation import full, new_leaf
 from .elementwise import add, clamp, mul, remainder, where
 from .indexing import gather, scatter_many, split_index
 from .reductions import cumsum
+from .requirements import require_count, require_within
 from .shaping import expand, reshape
-from .support import overflow, spelled, values_of
+from .support import overflow, spelled
 from .writing import add_at, put_at
 
 if TYPE_CHECKING:
@@ -41,10 +42,8 @@ INDEX = ("int32", "int64")
 
 def require_positions(index: Tensor, n: int, dim: int, error: type[Exception] = TapegradError, of: str = "") -> None:
     """Raise unless all positions are from 0 to n - 1."""
-    found = values_of(index)
-    if found.size and not (found.min() >= 0 and found.max() < n):
-        bad = int(found[(found < 0) | (found >= n)].flat[0])
-        raise error(f"{of}index {bad} is out of bounds for dimension {dim} with size {n}")
+    message = f"{of}index {{}} is out of bounds for dimension {dim} with size {n}"
+    require_within(index, 0, n - 1, "index", lambda bad: error(message.format(bad)))
 
 
 def number_in(x: Tensor, value: Any) -> Tensor:
@@ -175,11 +174,9 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 
 def positions_of(index: Tensor, n: int, dim: int) -> Tensor:
     """Positions that may be counted from the end, as non-negative ones. Raises IndexError out of range."""
-    found = values_of(index)
-    if found.size and not (found.min() >= -n and found.max() < n):
-        bad = int(found[(found < -n) | (found >= n)].flat[0])
-        raise IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")
-    if found.size and found.min() >= 0 and not state.now.watchers:
+    error = lambda bad: IndexError(f"index {bad} is out of bounds for dimension {dim} with size {n}")  # noqa: E731
+    require_within(index, -n, n - 1, "index", error)
+    if not state.now.watchers and index._array.size and index._array.min() >= 0:
         return index
     return where(lt(index, 0), add(index, n), index)
 
@@ -227,10 +224,8 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
             f"{new.size}, index.numel() = {found.size}"
         )
     n = input._array.size
-    found = values_of(index)
-    if found.size and not (found.min() >= -n and found.max() < n):
-        bad = int(found[(found < -n) | (found >= n)].flat[0])
-        raise IndexError(f"out of range: tried to access index {bad} on a tensor of {n} elements.")
+    message = f"out of range: tried to access index {{}} on a tensor of {n} elements."
+    require_within(index, -n, n - 1, "index", lambda bad: IndexError(message.format(bad)))
     written = add_at if accumulate else put_at
     out = written(reshape(input, -1), reshape(source, -1), positions_of(reshape(index, -1), n, 0))
     return renamed("PutBackward0", reshape(out, input._array.shape))
@@ -368,8 +363,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         )
     shape = broadcast_shapes([input._array.shape, mask._array.shape])
     x, mask = expand(input, shape), expand(mask, shape)
-    if np.count_nonzero(values_of(mask).reshape(-1, max(x._array.size, 1)), axis=1).max(initial=0) > source._array.size:
-        raise TapegradError("Number of elements of source < number of ones in mask")
+    message = "Number of elements of source < number of ones in mask"
+    require_count(mask, source._array.size, x._array.size, lambda: TapegradError(message))
     if not source._array.size:
         return renamed("MaskedScatterBackward0", where(mask, x, x))
     last = source._array.size - 1

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "both_tensors", "cpp_name", "is_bool", "made_like", "overflow", "python_int", "reads_value", "require_dtype",
-    "sizes", "spelled", "stands_for_more", "text_of", "unspelled", "values_of", "warn_user",
+    "sizes", "spelled", "stands_for_more", "text_of", "unspelled", "values_of", "warn_user", "whole_of",
 ]  # fmt: skip
 
 P = ParamSpec("P")
@@ -97,10 +97,15 @@ def reads_value(what: str, t: TensorBase | None = None) -> None:
 
 def values_of(t: TensorBase) -> np.ndarray[Any, Any]:
     """All the values that `t` has: where it stands for one example of a batch, those of every example."""
+    return whole_of(t)._array
+
+
+def whole_of(t: TensorBase) -> TensorBase:
+    """The tensor of all the values that `t` stands for: of every example of a batch."""
     for watcher in reversed(state.now.watchers):
         whole = watcher.whole(t)
         t = t if whole is None else whole
-    return t._array
+    return t
 
 
 def stands_for_more(t: TensorBase) -> bool:

@@ -4,6 +4,7 @@ from .apply import alias, apply, apply_pair, apply_single, is_recording, is_tens
 from .hooks import RemovableHandle, extras_of
 from .inplace import check_writable, write
 from .node import AccumulateGrad, Node, edge_of, exposed
+from .number import Requirement
 from .primitive import PRIMITIVES, Primitive
 from .program import Step, Tape, Var
 from .recorder import Recorder
@@ -32,6 +33,7 @@ __all__ = [
     "Primitive",
     "Recorder",
     "RemovableHandle",
+    "Requirement",
     "Source",
     "Step",
     "Tape",

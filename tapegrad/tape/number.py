@@ -13,7 +13,7 @@ import math
 import operator
 import types
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from .program import Var
 
 __all__ = [
-    "READS", "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "came_to", "can_fail", "following_math",
-    "is_followed", "outcome_of", "plain",
+    "READS", "Came", "Guard", "Note", "Number", "Numbers", "ReadOut", "Required", "Requirement", "came_to", "can_fail",
+    "following_math", "is_followed", "outcome_of", "plain",
 ]  # fmt: skip
 
 
@@ -47,13 +47,34 @@ READS = ("item", "array")
 """Notes of a tensor's value: as a number, or all of it."""
 
 
+class Requirement(Protocol):
+    """What an operation requires of a tensor's values, told in two ways. As a string it says so in words."""
+
+    def of_array(self, values: np.ndarray[Any, Any], /) -> bool:
+        """Whether NumPy finds the values to be as required."""
+
+    def of_tensor(self, x: Any, /) -> Any:
+        """The same as a tensor of one bool, made by primitives."""
+
+
+class Required(NamedTuple):
+    """What is required, and of which values."""
+
+    requirement: Requirement
+    var: Var
+
+
 class Guard(NamedTuple):
-    """What Python was told: the value of the note at `position` came out as `outcome`; and where it asked."""
+    """What Python was told: the value of the note at `position` came out as `outcome`; and where it asked.
+
+    If something is `required`, it was an operation that asked, to raise an error unless the answer is yes.
+    """
 
     position: int
     outcome: Any
     what: str
     source: Source | None
+    required: Required | None = None
 
 
 class Came(NamedTuple):
@@ -193,6 +214,11 @@ class Numbers:
     def read(self, var: Var, value: Any, what: str) -> None:
         """All of the value of `var` goes into Python."""
         self.guard(self._note("array", (var,), (False,), value), outcome_of(value), what)
+
+    def require(self, required: Required, answer: Var, held: bool) -> None:
+        """An operation asked whether what it requires holds, which is the value of `answer`."""
+        position = self._note("item", (answer,), (False,), held)
+        self.guards.append(Guard(position, held, str(required.requirement), user_source(), required))
 
     def _position(self, operation: str, operands: tuple[Any, ...], value: Any) -> int:
         operands = tuple([plain(x) if type(x) is Number and x._numbers is not self else x for x in operands])

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..storage import Storage
-from .number import Number, Numbers, plain
+from .number import Number, Numbers, Required, Requirement, plain
 from .primitive import PRIMITIVES, Primitive
 from .program import Var
 from .recorded_walks import RecordedWalks
 from .source import user_frame
+from .state import state
 from .variable import TensorBase, storage_of
 
 __all__ = ["RecordedNumbers"]
@@ -36,6 +37,7 @@ class RecordedNumbers(RecordedWalks):
         self._read_out: set[Storage] = set()
         self._picked: dict[Storage, Storage] = {}
         self._outdated: set[Storage] = set()
+        self._required: set[tuple[Var, str]] = set()
 
     def operand(self, x: Any, prim: Primitive, operands: Sequence[Any], out: TensorBase) -> Any:
         """An operand that is no tensor: a literal, or the Var of a number that is followed."""
@@ -112,6 +114,20 @@ class RecordedNumbers(RecordedWalks):
         self.numbers.read(self.stopped(self.read(t)), t._array, what)
         if what == "numpy()":
             self._read_out.add(storage_of(t).memory)
+
+    def requires(self, t: TensorBase, requirement: Requirement, held: bool) -> None:
+        """An operation raises an error unless `t` is as required: when jit records, that is a guard."""
+        if not self.strict or (key := (self.read(t), str(requirement))) in self._required:
+            return
+        self._required.add(key)
+        now = state.now
+        watchers, enabled = now.watchers, now.grad_enabled
+        now.watchers, now.grad_enabled = (self,), False
+        try:
+            answer = self.read(requirement.of_tensor(t))
+        finally:
+            now.watchers, now.grad_enabled = watchers, enabled
+        self.numbers.require(Required(requirement, key[0]), answer, held)
 
     def picked(self, out: TensorBase, source: TensorBase) -> None:
         """`out` was picked of `source` by a tensor as index: a copy here, where eagerly it is a view."""
