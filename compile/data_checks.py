@@ -70,7 +70,10 @@ class HostCheck:
         self._last: tuple[Callable[[], Any], bool] = _none, False
 
     def __call__(self, *inputs: Any) -> bool:
-        """Whether it holds. It is known of a single array on the device, which stays as it is, if that was the last."""
+        """Whether it holds. It is known of a single array on the device, which stays as it is, if that was the last.
+
+        A step may raise IndexError, where what an earlier check asks of the program does not hold: no program fits then.
+        """
         single = inputs[0] if len(inputs) == 1 else None
         last, held = self._last
         if single is not None and last() is single:

@@ -507,6 +507,17 @@ def test_constants_are_looked_at_once():
     assert programs(fast)[-1].guards == [] and programs(fast)[-1].donated
 
 
+def test_an_index_of_indices_when_only_the_second_is_looked_at_on_the_host():
+    """The first takes too many elements of one; nothing is said of the second if the first is out of range."""
+    fast, w, table = tg.jit(lambda w, table, i: w[table[i.expand(6000)]].sum()), tg.ones(4), tg.arange(6000) % 4
+    for _ in range(2):
+        fast(w, table, tg.tensor([2]))
+    first, second = fast.explain(w, table, tg.tensor([2])).programs[-1].checks
+    assert first.endswith("with the result") and second.endswith("before the call")
+    with pytest.raises(IndexError, match="index 6000 is out of bounds for dimension 0 with size 6000"):
+        fast(w, table, tg.tensor([6000]))
+
+
 def test_a_long_way_to_an_index_is_left_to_the_program():
     def step(w, i, times):
         for _ in range(times):
