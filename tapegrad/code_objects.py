@@ -15,6 +15,7 @@ from typing import Any
 __all__ = ["Code", "code_of", "is_library", "is_library_module"]
 
 _LIBRARIES = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")})
+_INSTALLED = frozenset({"site-packages", "dist-packages"})  # of whichever environment: one may use another's
 _HERE = os.path.dirname(os.path.realpath(__file__)) + os.sep
 _COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os.sep  # in a checkout
 
@@ -86,7 +87,8 @@ def is_library(filename: str) -> bool:
     path = os.path.realpath(filename)
     if path.startswith(os.path.join(_HERE, "examples") + os.sep):
         return False
-    return path.startswith((*_LIBRARIES, _HERE, _COMPILE)) or filename.startswith("<frozen")
+    installed = not _INSTALLED.isdisjoint(path.split(os.sep))
+    return installed or path.startswith((*_LIBRARIES, _HERE, _COMPILE)) or filename.startswith("<frozen")
 
 
 def is_library_module(module: types.ModuleType | None) -> bool:
