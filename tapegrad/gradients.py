@@ -230,7 +230,7 @@ class TensorGradients(TensorBase):
             raise TapegradError("data set to a tensor that requires gradients must be floating point or complex dtype")
         if stands_for_more(self) or stands_for_more(value):
             raise TapegradError("mutating directly with `.data` under vmap transform is not allowed.")
-        memory, version = storage_of(value).memory, self._version
+        memory, version = storage_of(value).memory, _version_of(self)
         if self._storage is not None and self._storage.memory is memory and _same_place(value._array, self._array):
             return  # `x.data *= 2` ends so: the memory is written, and stays
         if state.recorder is not None:
@@ -247,7 +247,9 @@ class TensorGradients(TensorBase):
         """The number of in-place writes to the memory."""
         if is_inference(self):
             raise TapegradError("Inference tensors do not track version counter.")
-        return 0 if self._storage is None else self._storage.version
+        if state.recorder is not None:
+            state.recorder.reads_version(self)
+        return _version_of(self)
 
     @property
     def _base(self) -> Tensor | None:
@@ -266,6 +268,10 @@ class TensorGradients(TensorBase):
     def is_inference(self) -> bool:
         """Whether this tensor was made in inference mode."""
         return is_inference(self)
+
+
+def _version_of(t: TensorBase) -> int:
+    return 0 if t._storage is None else t._storage.version
 
 
 def _same_place(a: NDArray[Any], b: NDArray[Any]) -> bool:

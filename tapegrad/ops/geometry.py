@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import TapegradError
 from ..primitives.views import c_strides, memory_of, strided
+from ..tape import state
 from ..tape.apply import move
 from .common import normalise_dim, require_tensor
 from .support import stands_for_more
@@ -124,7 +125,14 @@ def storage_offset(input: Tensor) -> int:
 def data_ptr(input: Tensor) -> int:
     """The address of the first element; 0 for a tensor of none."""
     _require_storage(input)
-    array = input._array
+    return _address(input._array)
+
+
+def _address(array: Array) -> int:
+    """Where an array begins; 0 if it has no elements. Raises UnsupportedError when jit records."""
+    recorder = state.recorder
+    if recorder is not None and recorder.strict:
+        raise recorder.unsupported("data_ptr(), which is another at each call: see is_set_to() for shared memory")
     return int(array.__array_interface__["data"][0]) if array.size else 0
 
 
@@ -158,7 +166,7 @@ class UntypedStorage:
 
     def data_ptr(self) -> int:
         """The address of the first byte; 0 if there is none."""
-        return int(self._memory.__array_interface__["data"][0]) if self._memory.nbytes else 0
+        return _address(self._memory)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, UntypedStorage) and other._memory is self._memory

@@ -64,7 +64,8 @@ class _Watched:
 
 
 def _versions(optimizer: Optimizer) -> list[int]:
-    return [p._version for group in optimizer.param_groups for p in group["params"]]
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    return [0 if p._storage is None else p._storage.version for p in params]
 
 
 def watch(optimizer: Optimizer) -> None:

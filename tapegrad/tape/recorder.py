@@ -11,7 +11,7 @@ from .primitive import PRIMITIVES, Primitive
 from .program import Var
 from .recorded_memory import Entry
 from .recorded_numbers import RecordedNumbers
-from .source import user_source
+from .source import own_source
 from .variable import TensorBase, base_of, is_inference
 
 __all__ = ["Recorder"]
@@ -149,6 +149,12 @@ class Recorder(RecordedNumbers):
         """What nodes saved of `t` is what it was: it is known by its array."""
         self.know_result(t._array, Entry(self._shell(var), var, 0))
 
+    def reads_version(self, t: TensorBase) -> None:
+        """Raise UnsupportedError, when jit records, for a tensor whose count of writes goes on from call to call."""
+        memory = self.memory_of(t)
+        if self.strict and (id(t) in self._inputs or (memory is not None and memory.inputs)):
+            raise self.unsupported("reading _version of a tensor from outside: read it outside")
+
     def _follow_effect(self, what: str) -> None:
         if not self.follows_effects:
             raise self.unsupported(what)
@@ -157,7 +163,7 @@ class Recorder(RecordedNumbers):
 
     def unsupported(self, what: str) -> UnsupportedError:
         """The error for `what`, naming the user's line."""
-        source = user_source()
+        source = own_source()
         where = f" ({source.place}: {source.text})" if source else ""
         error = UnsupportedError(f"{self.tape.name}: not supported while recording: {what}{where}")
         self.refused = self.refused or error

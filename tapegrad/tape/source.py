@@ -9,7 +9,9 @@ import sys
 from dataclasses import dataclass
 from types import CodeType, FrameType
 
-__all__ = ["Source", "user_frame", "user_source"]
+from ..code_objects import is_library
+
+__all__ = ["Source", "own_source", "user_frame", "user_source"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,20 @@ _SOURCES: dict[tuple[int, int], tuple[CodeType, Source]] = {}
 _MOST_SOURCES = 1 << 14
 
 
+def own_source() -> Source | None:
+    """The line of the user's own code that is running, or was when it called a library's."""
+    frame = first = user_frame()
+    while frame is not None and is_library(frame.f_code.co_filename):
+        frame = frame.f_back
+    return _source_of(frame or first)
+
+
 def user_source() -> Source | None:
-    """The line of it that is running; the caller's caller is tapegrad's, too."""
-    frame = user_frame(3)
+    """The line outside tapegrad that is running; the caller's caller is tapegrad's, too."""
+    return _source_of(user_frame(3))
+
+
+def _source_of(frame: FrameType | None) -> Source | None:
     if frame is None:
         return None
     code, line = frame.f_code, frame.f_lineno
