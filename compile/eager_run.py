@@ -17,10 +17,12 @@ from ..dtypes import set_default_dtype
 from ..environment import Place
 from ..tape import Recorder, TensorBase, base_of, state
 from ..tape.number import Number, following_math, plain
+from .callers import called
+from .diverted import diverted, stand_in
 from .growing import Watched
 from .heap import Change, Snapshot, rewrite
 from .leaks import Made
-from .printed import Printed
+from .output import Output
 from .signature import Signature, modes
 
 __all__ = ["Attributes", "EagerRun", "drawn"]
@@ -41,7 +43,7 @@ class EagerRun:
         self.kwargs = dict(kwargs)
         self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
         self.recorder.follows_effects = True
-        self.printed = Printed(self.recorder)
+        self.output = Output(self.recorder)
         self.result: Any = None
         self.modes = modes()
         self.inference = state.now.inference
@@ -88,13 +90,9 @@ class EagerRun:
         self.heap = Snapshot(self.signature.found, stands.lists)
         self._stands = stands
         try:
-            silence = self.printed.everywhere(self.signature.found.printing)
             before = drawn()
-            try:
-                with self.recording():
-                    self.result = self.function(*self.args, **self.kwargs)
-            finally:
-                silence()
+            with self.recording(), diverted(self.output):
+                self.result = called(self.function, self.args, self.kwargs)
             self._refuse_unseen(drawn() != before)
         except BaseException as error:
             error.args = tuple(map(plain, error.args))
@@ -215,6 +213,8 @@ class _Stands:
         if found.floats:
             for place, part in found.maths:
                 self._replace(place, following_math if part is math else getattr(following_math, part.__name__), tuples)
+        for place, part in found.outside:
+            self._replace(place, stand_in(part), tuples)
         for number in sorted(tuples, reverse=True):  # what a tuple holds has a larger number
             old = run.objects[number]
             parts = tuples[number]

@@ -159,7 +159,7 @@ class Jitted:
             if self._unlearn(run):
                 return self._find(args, kwargs, None)
             if self._rigid or not run.follows or not isinstance(error, _FOR_PLAIN_NUMBERS):
-                run.printed.show()
+                run.output.show()
                 raise
             return self._find_rigidly(args, kwargs)
         written_view = bool(run.derived()) and not self._places
@@ -167,7 +167,7 @@ class Jitted:
         if self._unlearn(run) or written_view:
             run.undo()
             return self._find(args, kwargs, None)
-        run.printed.show()
+        run.output.show()
         with run:
             described = describe_run(run)
             run.settle(described.changes)

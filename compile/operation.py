@@ -51,13 +51,11 @@ class JaxOperation:
                 return result
         needs = tuple([i for i, x in enumerate(operands) if _needs_gradient(x)]) if now.grad_enabled else ()
         forward = self.forward(needs) if needs else None
-        residual = None
-        with jax.enable_x64(True):  # around putting values on the device, too, or JAX would cut 64-bit values down
-            values = [value_of(x, keep=True) if isinstance(x, TensorBase) else plain(x) for x in operands]
-            if forward is None:
-                result = self._compiled(*values)
-            else:
-                result, residual = forward.run(values)
+        output, now.output = now.output, None  # what JAX puts out is no output of a function that is being recorded
+        try:
+            result, residual = self._run(forward, operands)
+        finally:
+            now.output = output
         leaves, structure = jax.tree.flatten(result)
         tensors = self._tensors(leaves, operands)
         if forward is not None and residual is not None and (outs := forward.outs(leaves)):
@@ -65,6 +63,12 @@ class JaxOperation:
         if now.watchers:
             self._tell(operands, tensors)
         return tensors, structure
+
+    def _run(self, forward: DifferentiableForward | None, operands: Sequence[Any]) -> tuple[Any, Any]:
+        """The result, and what `forward`, if it is needed, keeps for a gradient."""
+        with jax.enable_x64(True):  # around putting values on the device, too, or JAX would cut 64-bit values down
+            values = [value_of(x, keep=True) if isinstance(x, TensorBase) else plain(x) for x in operands]
+            return (self._compiled(*values), None) if forward is None else forward.run(values)
 
     def _tensors(self, leaves: Sequence[Any], operands: Sequence[Any]) -> list[Any]:
         """The results as tensors: on the device, but on the host where something watches."""

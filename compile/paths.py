@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, class_names, slots_of
-from ..environment.functions import environment
 from ..environment.objects import public_names
+from ..environment.outside import process
 from ..tree import registered
 from .writer import Writer
 
@@ -125,6 +125,8 @@ class Paths(Writer):
             return f"type({x}) is not {self.constant(expected[0])} or {rest}"
         if kind == "attributes":
             return f"[*{self._dict(int(x[1:]))}] != {self.constant([*expected])}"
+        if kind == "process":
+            return f"{self.constant(process)}({expected[0]!r}) != {self.constant(expected[1])}"
         if kind not in _ASKED:
             raise NoPath
         return f"{self.constant(_ASKED[kind])}({x}) != {self.constant(expected)}"
@@ -197,5 +199,4 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "slots": lambda x: (type(x), slots_of(x)),
     "static": _static,
     "public": public_names,
-    "environ": lambda _: environment(),
 }

@@ -288,7 +288,7 @@ def _described(
     describer.result(run.result)
     for change in changes:
         describer.change(change)
-    run.printed.describe(describer)
+    run.output.describe(describer)
     return describer, writes
 
 

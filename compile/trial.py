@@ -13,6 +13,7 @@ from ..dtypes import set_default_dtype
 from ..environment import Reachable, reachable
 from ..errors import TapegradError, UnsupportedError
 from ..tape import Node, state
+from .diverted import diverted
 from .eager_run import drawn
 from .heap import Snapshot
 from .signature import modes
@@ -68,14 +69,12 @@ def trial(run: EagerRun, found: Reachable) -> Iterator[None]:
     """
     before = _Before(run, found)
     error: Exception | None = None
-    silence = run.printed.everywhere([*run.signature.found.printing, *found.printing])
     try:
-        with run.recording(), run.recorder.trying():
+        with run.recording(), run.recorder.trying(), diverted(run.output):
             yield
     except Exception as raised:  # noqa: BLE001  (whatever code of the user's raises)
         error = raised
     finally:
-        silence()
         done = before.undo()
         if error is not None or done is not None:
             before.forget_guards()
@@ -99,7 +98,7 @@ class _Before:
         self._tensors = [(t, t._grad, t._requires_grad) for t in recorder.tensors()]
         self._hooks = len(recorder._hooks)
         self._guards = len(recorder.numbers.guards)
-        self._printed = run.printed.count()
+        self._output = run.output.count()
         self._drawn = drawn()
         self._random = random.getstate(), np.random.get_state()  # noqa: NPY002  (what users draw from)
         self._modes = modes()
@@ -109,7 +108,7 @@ class _Before:
     def undo(self) -> str | None:
         """Put all back; returns what, if anything, was not as before."""
         found = [self._undo_heap(), self._undo_tensors(), self._undo_hooks(), self._undo_modes(), self._undo_random()]
-        found += [self._undo_guards(), self._undo_printing(), self._undo_refusal()]
+        found += [self._undo_guards(), self._undo_output(), self._undo_refusal()]
         return next((what for what in found if what is not None), None)
 
     def _undo_heap(self) -> str | None:
@@ -163,8 +162,8 @@ class _Before:
         """Ask nothing of later calls that only the trial asked."""
         self._run.recorder.numbers.forget_guards(self._guards)
 
-    def _undo_printing(self) -> str | None:
-        return "it prints" if self._run.printed.cut_to(self._printed) else None
+    def _undo_output(self) -> str | None:
+        return "it prints, logs or warns" if self._run.output.cut_to(self._output) else None
 
     def _undo_refusal(self) -> str | None:
         recorder = self._run.recorder

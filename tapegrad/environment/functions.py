@@ -15,20 +15,20 @@ import numpy as np
 
 from ..code_objects import Code, code_of, is_library_module
 from ..errors import UnsupportedError
+from .outside import WAYS, process
 from .reachable import CHANGING_MODULES, Place, Reachable, changing, replaceable
 from .values import attributes
 
-__all__ = ["builtin", "environment", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
+__all__ = ["builtin", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
 
-_UNSEEN = tuple(
-    getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "input", "open", "__import__")
-)
+_UNSEEN = tuple(getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "__import__"))
+_OF_PROCESS: dict[Any, tuple[tuple[str, str], ...]] = {
+    os: (("environ", "environ"), ("environb", "environ"), ("getenv", "environ"), ("getenvb", "environ")),
+    sys: (("argv", "argv"),),
+}
+"""By module, the names that stand for the state of the process, and what to call that."""
+_OUTSIDE = frozenset(WAYS.values())
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
-
-
-def environment() -> tuple[tuple[str, str], ...]:
-    """The variables of the process's environment."""
-    return tuple(sorted(os.environ.items()))
 
 
 def function(value: Any, number: int, found: Reachable) -> None:
@@ -38,8 +38,9 @@ def function(value: Any, number: int, found: Reachable) -> None:
         if sys.modules.get(value.__module__) in CHANGING_MODULES:
             raise changing(found.text(number))
         found.note("is", number, value)
+        _outside(value, number, found)
         if value is os.getenv:
-            found.note("environ", number, environment())
+            found.note("process", number, ("environ", process("environ")))
         for part, how, name in _wrapped(value):
             found.look(part, Place(number, how, name))
         return
@@ -92,8 +93,6 @@ def _globals(value: types.FunctionType, number: int, code: Code, found: Reachabl
             raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
         else:
             found.rigid = found.rigid or (name == "type" and not _is_generated(code))
-            if name == "print":
-                found.printing.append(namespace)
             found.note("missing", Place(number, "global", name), None)
     for module in code.imported(namespace.get("__package__")) if code.imports else ():
         _global(module, Place(number, "module", module.__name__), code, found)
@@ -111,8 +110,9 @@ def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
         return
     if part is np and "random" in code.attributes:
         raise changing(f"{place.name}.random")
-    if part.__name__ == "os" and ("environ" in code.attributes or "getenv" in code.attributes):
-        found.note("environ", place, environment())
+    of_process = next((kind for name, kind in _OF_PROCESS.get(part, ()) if name in code.attributes), None)
+    if of_process is not None:
+        found.note("process", place, (of_process, process(of_process)))
     elif is_library_module(part):
         if part in CHANGING_MODULES:
             raise changing(found.text(place))
@@ -160,6 +160,7 @@ def builtin(value: Any, number: int, found: Reachable) -> None:
         if owner in CHANGING_MODULES:
             raise changing(found.text(number))
         found.note("is", number, value)
+        _outside(value, number, found)
         if owner is math and replaceable(found.places[number], found):
             found.maths.append((found.places[number], value))
     elif isinstance(owner, type):
@@ -171,6 +172,12 @@ def builtin(value: Any, number: int, found: Reachable) -> None:
         found.look(owner, Place(number, "attribute", "__self__"))
 
 
+def _outside(value: Any, number: int, found: Reachable) -> None:
+    """Note where a function is that reaches the world outside, for something to stand in for it."""
+    if value in _OUTSIDE and replaceable(found.places[number], found):
+        found.outside.append((found.places[number], value))
+
+
 def module(value: Any, number: int, found: Reachable) -> None:
     """A module held as a value: a library only."""
     if value in CHANGING_MODULES:
@@ -178,8 +185,8 @@ def module(value: Any, number: int, found: Reachable) -> None:
     if not is_library_module(value):
         raise found.refusal(number, "is a module of yours held as a value, so that what is read of it cannot be seen")
     found.note("is", number, value)
-    if value is os:
-        found.note("environ", number, environment())
+    for kind in dict.fromkeys([kind for _, kind in _OF_PROCESS.get(value, ())]):
+        found.note("process", number, (kind, process(kind)))
 
 
 def identity(value: Any, number: int, found: Reachable) -> None:

@@ -51,7 +51,7 @@ class Reachable:
 
     __slots__ = (
         "_handle", "ambiguous", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists",
-        "maths", "objects", "places", "printing", "rigid", "seen", "tensors",
+        "maths", "objects", "outside", "places", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -72,7 +72,7 @@ class Reachable:
         self.known: set[tuple[int, str]] = set()  # the names of users' modules that were looked at
         self.followed = followed
         self.latent: list[UnsupportedError] = []  # what would be wrong if constructors were called
-        self.printing: list[dict[str, Any]] = []  # the globals of code that prints
+        self.outside: list[tuple[Place, Any]] = []  # where functions are that reach the world outside
         self.maths: list[tuple[Place, Any]] = []  # where `math` and functions of it are
         self.rigid = False  # whether code could tell a followed number from a plain one, or remember it
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from .source import Source, user_source
+from .source import Source, own_source
 from .state import state
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ _QUESTIONS: dict[str, Callable[..., Any]] = {
     "bool": bool, "int": int, "float": float, "complex": complex, "index": operator.index, "round": round,
     "trunc": math.trunc, "floor": math.floor, "ceil": math.ceil, "str": str, "repr": repr, "format": format,
     "value": lambda x: x,
+    "told": lambda call, *args: call(*args),
 }  # fmt: skip
 OPERATIONS: dict[str, Callable[..., Any]] = {**{f"math.{k}": f for k, f in _FUNCTIONS.items()}, **_ARITHMETIC}
 """What notes may do. The answers to `_QUESTIONS` go into Python as they are, and so become guards."""
@@ -182,6 +183,12 @@ class Numbers:
         self.guard(position, outcome_of(answer), question)
         return answer
 
+    def told(self, what: str, call: Callable[..., Any], *args: Any) -> Any:
+        """The answer of a function that asks the world outside, called `what` in reports; it is guarded, too."""
+        position, answer = self._done("?told", (call, *args))
+        self.guard(position, outcome_of(answer), what)
+        return answer
+
     def _done(self, operation: str, operands: tuple[Any, ...]) -> tuple[int, Any]:
         """The note of an operation, and its value. That it can be done is guarded, and so is that it cannot."""
         call, given = OPERATIONS[operation], [plain(x) for x in operands]
@@ -203,7 +210,7 @@ class Numbers:
         if self.refuse is not None and self.items(position):
             raise self.refuse(f"{what} of a tensor's value, which is known only when the program runs")
         self._asked.add(key)
-        self.guards.append(Guard(position, outcome, what, user_source()))
+        self.guards.append(Guard(position, outcome, what, own_source()))
 
     def forget_guards(self, count: int) -> None:
         """Keep only the first `count` guards."""

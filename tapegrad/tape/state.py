@@ -108,7 +108,7 @@ class _Now:
     It does so in a context (of `contextvars`) of its own, which costs a tenth of `numpy.errstate`.
     """
 
-    __slots__ = ("grad_enabled", "hooks_disabled", "inference", "quiet", "recorder", "walk", "watchers")
+    __slots__ = ("grad_enabled", "hooks_disabled", "inference", "output", "quiet", "recorder", "walk", "watchers")
 
     user_code: ClassVar[bool] = False
     """Whether a walk may run code of the user's, which must find the context it expects: once there is any."""
@@ -122,6 +122,7 @@ class _Now:
         self.hooks_disabled = ""  # why hooks of saved tensors may not be used, if they may not
         self.walk: Any = None  # the reverse walk that is going on
         self.recorder: Recorder | None = None
+        self.output: Any = None  # what notes the output of the function that is recorded
         self.watchers: tuple[Watcher, ...] = ()  # the recorder, if there is one, first
 
     def tell(self, event: str, *args: Any) -> None:

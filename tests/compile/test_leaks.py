@@ -61,7 +61,7 @@ def test_a_warm_cache_is_refused_too():
     refused(lambda x: x + cached(3), "(neither an argument nor reachable)")
 
 
-def test_a_loggers_records():
+def test_a_loggers_records_hold_no_tensor_of_the_recording():
     class Keeps(logging.Handler):
         def __init__(self):
             super().__init__()
@@ -80,10 +80,14 @@ def test_a_loggers_records():
         logger.info("loss %s", x * 2)
         return x * 1
 
+    fast = tg.jit(step)
     try:
-        refused(step)
+        for n in range(4):
+            fast(tg.full((2,), float(n)))
     finally:
         logger.removeHandler(handler)
+    assert [record.args[0].tolist() for record in handler.records] == [[2.0 * n] * 2 for n in range(4)]
+    assert len(fast.specialisations) == 1
 
 
 def test_another_threads_frame():

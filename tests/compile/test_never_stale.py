@@ -11,7 +11,11 @@ import functools
 import math
 import os
 import random
+import subprocess
+import sys
 import threading
+from os import urandom
+from pathlib import Path
 from types import SimpleNamespace
 
 import jax
@@ -402,7 +406,97 @@ def test_the_environment_of_the_process(monkeypatch):
             assert fast(tg.ones(1)).item() == float(rate)
 
 
+def test_the_arguments_and_the_folder_of_the_process(monkeypatch, tmp_path):
+    getcwd = os.getcwd
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "three"):
+        (tmp_path / name).mkdir()
+    for function in (
+        lambda x: x * len(sys.argv[-1]),
+        lambda x: x * len(os.path.basename(os.getcwd())),  # noqa: PTH109, PTH119
+        lambda x: x * len(os.path.basename(getcwd())),  # noqa: PTH119
+        lambda x: x * len(Path.cwd().name),
+        lambda x: x * len(Path("here").absolute().parent.name),
+    ):
+        fast = tg.jit(function)
+        for name in ("one", "one", "three", "one", "three"):
+            monkeypatch.setattr(sys, "argv", ["program", name])
+            monkeypatch.chdir(tmp_path / name)
+            assert fast(tg.ones(1)).item() == len(name)
+        assert len(fast.specialisations) <= 2
+
+
+def draws_by_name(x):
+    return x * len(urandom(3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, path: x * len(open(path).read()),  # noqa: PTH123, SIM115
+        lambda x, path: x * len(Path(path).read_text()),
+        lambda x, path: x * float(np.loadtxt(path)),
+        lambda x, path: x * float(np.fromfile(path, sep=" ")[0]),
+        lambda x, path: x * len(os.listdir(os.path.dirname(path))),  # noqa: PTH120, PTH208
+        lambda x, path: x * len([*Path(path).parent.iterdir()]),
+        lambda x, path: x * len(os.urandom(3)),
+        lambda x, path: draws_by_name(x),
+        lambda x, path: (Path(path).unlink(), x * 1)[1],
+        lambda x, path: (Path(path).with_name("new").mkdir(), x * 1)[1],
+        lambda x, path: (os.environ.__setitem__("TAPEGRAD_TEST", "1"), x * 1)[1],
+        lambda x, path: (os.chdir(os.path.dirname(path)), x * 1)[1],  # noqa: PTH120
+        lambda x, path: (subprocess.run([sys.executable, "-c", "0"], check=True), x * 1)[1],
+        lambda x, path: x * len(input()),
+    ],
+)
+def test_files_and_what_changes_the_process_are_refused(function, tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("3.0\n")
+    folder = Path.cwd()
+    fast = tg.jit(function)
+    for _ in range(2):
+        with pytest.raises(tg.UnsupportedError, match=r"(?s)\(\): .*outside.*\(test_never_stale"):
+            fast(tg.ones(1), str(path))
+    assert fast.specialisations == []
+    assert [p.name for p in tmp_path.iterdir()] == ["file.txt"]
+    assert Path.cwd() == folder
+    assert "TAPEGRAD_TEST" not in os.environ
+
+
+def test_what_is_not_reached_is_not_refused():
+    def step(x, path=None):
+        return x * 2 if path is None else x * len(open(path).read())  # noqa: PTH123
+
+    assert tg.jit(step)(tg.ones(1)).item() == 2
+
+
 # What a tensor is
+
+
+def test_versions_and_addresses_read_inside():
+    w = tg.ones(2)
+
+    def made(x):
+        y = x * 2
+        y.add_(1)
+        return x * y._version
+
+    fast = tg.jit(made)
+    assert [fast(*two()).tolist() for _ in range(3)] == [[1.0, 2.0]] * 3
+    for read in (
+        lambda x: x * w._version,
+        lambda x: x * x._version,
+        lambda x: x * x[1:]._version,
+        lambda x: x * (x.data_ptr() % 7),
+        lambda x: x * ((x * 2).data_ptr() % 7),
+        lambda x: x * (w.untyped_storage().data_ptr() % 7),
+        lambda x: (w.add_(x), x * w._version)[1],
+    ):
+        with pytest.raises(tg.UnsupportedError, match=r"(?s)(_version|data_ptr).*test_never_stale"):
+            tg.jit(read)(*two())
+    assert w.tolist() == [1.0, 1.0]
+    step = tg.jit(lambda x: x * (x.untyped_storage() == w.untyped_storage()))
+    assert [step(*two()).tolist() for _ in range(3)] == [[0.0, 0.0]] * 3
 
 
 def test_another_dtype_shape_requires_grad_or_layout():

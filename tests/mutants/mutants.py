@@ -695,10 +695,39 @@ JIT = [
         ("    t._storage.count_write(count)\n", "", "stale"),
     ),
     *_of(
-        "compile/printed.py",
-        ("copy = clone(alias(x))", "copy = alias(x)", "stale"),
-        ("text.effects.append(f\"print({', '.join(shown)})\")", "pass", "stale"),
-        ('del namespace["print"]', "pass", "stale"),
+        "compile/output.py",
+        ("        copy = clone(alias(x))\n        if x.", "        copy = alias(x)\n        if x.", "stale output"),
+        ("            text.effects.append(noted.line(describer))\n", "            pass\n", "stale output"),
+        ("if warnings.filters is not self._filters:", "if False:", "output"),
+        ('if action == "error":', "if False:", "output"),
+        ('elif action != "ignore":', "else:", "output"),
+        ("        self._waiting.append((handle, (logger, record)))\n", "        handle(logger, record)\n", "output"),
+        ("record.msg, record.args = _shown(record.msg), _shown(record.args)", "pass", "output leaks"),
+    ),
+    *_of(
+        "compile/diverted.py",
+        ("if output is not None and is_noted() else", "if output is not None else", "output"),
+        ("            setattr(holder, name, old)\n", "            pass\n", "output"),
+        ("        now.output = before\n", "", "output"),
+    ),
+    *_of(
+        "compile/callers.py",
+        ("        outside += marked\n", "", "output"),
+        ("        if _is_ours(frame) or", "        if", "output"),
+    ),
+    *_of(
+        "compile/operation.py",
+        ("output, now.output = now.output, None", "output = now.output", "output"),
+    ),
+    *_of(
+        "tapegrad/environment/outside.py",
+        ("tuple(sorted(os.environ.items())) if name", "() if name", "stale"),
+        ("else tuple(sys.argv)", "else ()", "stale"),
+        ('((os, "getcwd"), (os, "getcwdb"), (logging', '((os, "getcwdb"), (logging', "stale"),
+    ),
+    *_of(
+        "tapegrad/tape/recorder.py",
+        ("        if self.strict and (id(t) in self._inputs or (", "        if self.strict and ((", "stale"),
     ),
     *_of(
         "compile/growing.py",
@@ -718,7 +747,7 @@ JIT = [
         ('    found.note("code", number, code)\n', "", "stale"),
         ('            found.note("missing", Place(number, "global", name), None)\n', "", "stale"),
         ('if part is np and "random" in code.attributes:', "if False:", "stale"),
-        ('found.note("environ", place, environment())', "pass", "stale"),
+        ('found.note("process", place, (of_process, process(of_process)))', "pass", "stale"),
     ),
     *_of(
         "tapegrad/environment/objects.py",

@@ -50,6 +50,7 @@ FILES = {
     "leaks": ["tests/compile/test_leaks.py"],
     "explain": ["tests/compile/test_explain.py"],
     "jit": ["tests/compile/test_jit.py", "tests/compile/test_jit_regressions.py"],
+    "output": ["tests/compile/test_output.py"],
     "outside": ["tests/compile/test_outside.py"],
     "user_code": ["tests/compile/test_outside_user_code.py"],
     "packs": ["tests/compile/test_packs.py"],
