@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
 from collections.abc import Callable, Hashable, Iterator
@@ -11,12 +12,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..code_objects import code_of
+from ..environment import Reachable, reach
+from ..environment.handlers import handle
 from ..errors import UnsupportedError
 from ..ops.creation import tensor
 from ..tape import TensorBase, Watcher, state
 from ..tape.number import plain
 from ..tree import Structure, flatten, unflatten
+from .heap import CONTAINERS, Snapshot
 from .operation import JaxOperation
 
 __all__ = ["from_jax"]
@@ -32,7 +35,8 @@ def from_jax(function: Callable[..., Any]) -> Callable[..., Any]:
     once. Gradients are those of `jax.vjp`, with PyTorch's convention for complex numbers; integer results need none.
 
     Like any function given to `jax.jit` it must be pure: it runs once per structure, static values, shapes and dtypes,
-    then compiled. A variable of its closure or a global that is rebound is noticed, an object that is changed is not.
+    then compiled. When a variable or an object that it reads from outside changes, it is traced anew; what cannot be
+    watched for changes (iterators, large NumPy arrays) is known by identity, as to `jax.jit`.
     Under `vmap` and forward mode it is `jax.vmap` and `jax.jvp` of it that run.
 
     Raises TypeError for what cannot be called, an unhashable argument, or a result that is no array; UnsupportedError
@@ -40,28 +44,53 @@ def from_jax(function: Callable[..., Any]) -> Callable[..., Any]:
     """
     if not callable(function):
         raise TypeError(f"from_jax: expected a function, got {type(function).__name__}")
-    operations: dict[Hashable, JaxOperation] = {}
+    name = _name(function)
+    called: Any = function
+    if not isinstance(function, _FUNCTIONS):  # jit looks into those, in the closure of `operation`
+        called = function.__call__  # type: ignore[operator]
+    operations = _Operations(called)
 
     @functools.wraps(function)
     def operation(*args: Any, **kwargs: Any) -> Any:
-        return _call(function, operations, args, kwargs)
+        return _call(called, name, operations, args, kwargs)
 
     return operation
 
 
-def _call(function: Any, operations: dict[Hashable, JaxOperation], args: Any, kwargs: Any) -> Any:
+_FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+
+
+class _Operations:
+    """What was made of a function: by what it captures, and the structure and static values of its arguments."""
+
+    def __init__(self, function: Any) -> None:
+        self.captured = _Captured(function)
+        self._made: dict[Hashable, tuple[JaxOperation, Reachable]] = {}
+
+    def find(self, call: _Call) -> JaxOperation | None:
+        """That for a call, if there is one. Raises TypeError for what is not hashable."""
+        known = self._made.get((call.key, tuple(self.captured.find().key)))
+        return None if known is None else known[0]
+
+    def keep(self, call: _Call, operation: JaxOperation) -> None:
+        """Use it from now on, for as long as what it captures is as it is now (which its key knows by id)."""
+        found = self.captured.find()
+        self._made[call.key, tuple(found.key)] = operation, found
+
+
+def _call(function: Any, name: str, operations: _Operations, args: Any, kwargs: Any) -> Any:
     leaves, structure = flatten((args, kwargs))
     if any(isinstance(leaf, jax.core.Tracer) for leaf in leaves):
         return function(*args, **kwargs)  # JAX is tracing what calls it
-    call = _Call(function, structure, leaves)
-    key = (call.key, _captured(function))
+    call = _Call(function, name, structure, leaves)
     try:
-        found = operations.get(key)
+        found = operations.find(call)
     except TypeError as error:
-        raise TypeError(f"{_name(function)}: an argument is neither a tensor nor hashable: {error}") from None
+        raise TypeError(f"{name}: an argument is neither a tensor nor hashable: {error}") from None
+    made = found or JaxOperation(call.traced(operations.captured), f"{name}Backward")
+    results, treedef = made(*call.operands)
     if found is None:
-        found = operations[key] = JaxOperation(call.traced(), f"{_name(function)}Backward")
-    results, treedef = found(*call.operands)
+        operations.keep(call, made)
     result = jax.tree.unflatten(treedef, results)
     return result.rebuilt()
 
@@ -69,8 +98,9 @@ def _call(function: Any, operations: dict[Hashable, JaxOperation], args: Any, kw
 class _Call:
     """A call, taken apart into operands (tensors, arrays, floats) and what is static."""
 
-    def __init__(self, function: Any, structure: Structure, leaves: list[Any]) -> None:
+    def __init__(self, function: Any, name: str, structure: Structure, leaves: list[Any]) -> None:
         self.function = function
+        self.name = name
         self.structure = structure
         self.operands: list[Any] = []
         self.static: list[Any] = []
@@ -90,15 +120,14 @@ class _Call:
             self.static.append(kind if kind is _OPERAND or type(kind) is _Weak else leaf)
         self.key = structure, tuple(kinds)
 
-    def traced(self) -> Callable[..., Any]:
+    def traced(self, captured: _Captured) -> Callable[..., Any]:
         """The function of the operands alone, for JAX to trace."""
-        function, structure, static = self.function, self.structure, self.static
-        name = _name(function)
+        function, name, structure, static = self.function, self.name, self.structure, self.static
 
         def traced(*operands: Any) -> _Result:
             remaining = iter(operands)
             args, kwargs = unflatten(structure, [_given(x, remaining) for x in static])
-            with state.now.watched_by(_Tracing(name)):
+            with state.now.watched_by(_Tracing(name)), captured.tracing():
                 return _Result.of(name, function(*args, **kwargs))
 
         traced.__name__ = traced.__qualname__ = name
@@ -188,38 +217,36 @@ class _Result:
 # What the function captures
 
 
-class _Same:
-    """An object, compared by identity, and kept so that the identity stays its own."""
+class _Captured:
+    """All that a function can reach besides its arguments, for it to be traced anew when any of that is another.
 
-    __slots__ = ("value",)
+    What cannot be watched for changes is known by identity, and so is what the function itself changes when it is
+    traced: a list that it appends to, say.
+    """
 
-    def __init__(self, value: Any) -> None:
-        self.value = value
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self._changed: dict[int, Any] = {}
 
-    def __hash__(self) -> int:
-        return id(self.value)
+    def find(self) -> Reachable:
+        """What there is now; its `key` is equal for what is the same."""
+        found = Reachable(self._handle)
+        reach(self._function, found)
+        return found
 
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
-
-
-_PLAIN = frozenset({bool, int, str, bytes, type(None)})
-
-
-def _captured(function: Any) -> tuple[Any, ...]:
-    """What the variables of a function's closure and the globals that it names are bound to now."""
-    function = getattr(function, "__func__", function)
-    if not isinstance(function, types.FunctionType):
-        return ()
-    return tuple([(type(x), x) if type(x) in _PLAIN else _Same(x) for x in _bound(function)])
-
-
-def _bound(function: types.FunctionType) -> Iterator[Any]:
-    for cell in function.__closure__ or ():
+    def _handle(self, value: Any, number: int, found: Reachable) -> None:
+        if id(value) in self._changed:
+            found.same(number, value)
+            return
         try:
-            yield cell.cell_contents
-        except ValueError:  # not bound yet
-            yield None
-    namespace = function.__globals__
-    for name in code_of(function.__code__).globals:
-        yield namespace.get(name)
+            handle(value, number, found)
+        except UnsupportedError:
+            found.same(number, value)
+
+    @contextlib.contextmanager
+    def tracing(self) -> Iterator[None]:
+        """The function runs inside the block."""
+        snapshot = Snapshot(found := self.find(), {})
+        yield
+        changed = [found.objects[change.number] for change in snapshot.changes() if change.kind in CONTAINERS]
+        self._changed |= {id(value): value for value in changed}

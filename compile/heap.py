@@ -19,9 +19,11 @@ from ..environment import Reachable, class_names, slots_of
 from ..tape import TensorBase
 from ..tape.number import plain
 
-__all__ = ["CONTENTS", "MISSING", "Change", "Snapshot", "holders", "replace", "rewrite", "same"]
+__all__ = ["CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "holders", "replace", "rewrite", "same"]
 
 MISSING = object()
+CONTAINERS = ("items", "list", "set", "array", "attributes", "slots")
+"""The kinds of holders that are objects with contents, not functions, classes or modules."""
 _PLAIN = (bool, int, float, str, bytes)
 
 

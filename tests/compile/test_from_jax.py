@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import itertools
 from typing import NamedTuple
 
 import jax
@@ -300,6 +302,81 @@ def test_a_variable_that_is_rebound_is_noticed():
     table = jnp.zeros(2)
     assert operation(x).tolist() == [5.0, 5.0]
     SCALE = 2
+
+
+class Layer:
+    def __init__(self, scale):
+        self.scale = scale
+
+    def __call__(self, x):
+        return x * self.scale
+
+    def method(self, x):
+        return x * self.scale
+
+
+def by_a_dict(holder):
+    table = {"scale": holder}
+    return lambda x: x * table["scale"].scale, lambda n: table.__setitem__("scale", Layer(n))
+
+
+def by_a_list(holder):
+    scales = [holder.scale]
+    return lambda x: x * sum(scales), lambda n: scales.__setitem__(slice(None), [n - 1, 1])
+
+
+def by_a_helper(holder):
+    def helper(x):
+        return x * holder.scale
+
+    return lambda x: helper(x), lambda n: setattr(holder, "scale", n)
+
+
+def by_an_array(holder):
+    scales = np.full(2, float(holder.scale), np.float32)
+    return lambda x: x * scales, lambda n: scales.fill(n)
+
+
+CHANGED = {
+    "dict": by_a_dict,
+    "list": by_a_list,
+    "helper": by_a_helper,
+    "array": by_an_array,
+    "attribute": lambda holder: (lambda x: x * holder.scale, lambda n: setattr(holder, "scale", n)),
+    "default": lambda holder: (lambda x, h=holder: x * h.scale, lambda n: setattr(holder, "scale", n)),
+    "object": lambda holder: (holder, lambda n: setattr(holder, "scale", n)),
+    "method": lambda holder: (holder.method, lambda n: setattr(holder, "scale", n)),
+    "partial": lambda holder: (
+        functools.partial(lambda x, h: x * h.scale, h=holder),
+        lambda n: setattr(holder, "scale", n),
+    ),
+}
+
+
+@pytest.mark.parametrize("jit", [lambda function: function, tg.jit], ids=["eager", "jitted"])
+@pytest.mark.parametrize("kind", CHANGED)
+def test_what_an_object_that_is_changed_holds(kind, jit):
+    function, change = CHANGED[kind](Layer(2))
+    operation = tg.from_jax(function)
+    fast = jit(lambda x: operation(x) + 1)
+    for scale in (2, 2, 2, 3, 3, 3, 2, 2.5, 2.5, 2.5, 4.5, 4.5, 4.5):
+        change(scale)
+        assert fast(tg.ones(2)).tolist() == [scale + 1.0] * 2
+
+
+def test_what_cannot_be_watched_is_known_by_identity():
+    big, count = np.ones(1 << 17, np.float32), itertools.count()
+    traced = []
+
+    def function(x):
+        traced.append(next(count))
+        return x + big[0]
+
+    operation = tg.from_jax(function)
+    for _ in range(3):
+        assert operation(tg.ones(2)).tolist() == [2.0, 2.0]
+    big = big * 2
+    assert operation(tg.ones(2)).tolist() == [3.0, 3.0]
 
 
 def test_a_tensor_that_was_not_passed_is_refused():
