@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..tape.number import OPERATIONS, READS, Came, Guard, Note
+from .pullback import Graph, Save
 from .runtime import refusing
 from .writer import Writer
 
@@ -40,73 +41,147 @@ class Body(Writer):
         self.line("except Absent:", 1)
         self.line("return MISS")
         self.line("box = []", 1)
-        if spec.donated:  # from here on there is no way back: the old values may be gone
-            self.line("try:", 1)
-            self.shift = 1
+        if not spec.donated:
+            self._results(after)
+        if spec.writes or spec.text.effects or spec.histories.live or spec.histories.ended:
+            self._whatever_happens()
+        else:
+            self._effects()
+        for line in spec.text.shown:
+            self.line(line, 1)
+        self.line(f"return {spec.text.result}", 1)
+
+    def _results(self, after: Sequence[tuple[int, Guard]]) -> None:
+        """What the program gives, and the guards and numbers that need it."""
+        spec = self.spec
         self._program()
-        if after or not self._written.issuperset(spec.numbers.needed(spec.text.numbers)):
+        if spec.donated:  # then all that can fail is known before it runs
+            self.shift -= 1
+            self._numbers(sorted(spec.text.numbers))
+            self.shift += 1
+        elif after or not self._written.issuperset(spec.numbers.needed(spec.text.numbers)):
             self.line("try:", 1)
             for position, guard in after:
                 self._guard(position, guard)
             self._numbers(sorted(spec.text.numbers))
             self.line("except ArithmeticError:", 1)
             self.line("return MISS")
-        self.line("S.calls += 1", 1)
-        self.shift = 0
+
+    def _whatever_happens(self) -> None:
+        """All effects, or none: once the program has returned, what interrupts them is put off, and they go on.
+
+        They begin anew then, so that none may build upon what is there by then. Where the program writes over old
+        values, there is no way back from when it has run.
+        """
+        spec = self.spec
+        if spec.forward is not None and spec.text.rewired:
+            self.line(f"edges = forward.edges({self._inputs()})", 1)
+        ended = {i for _, _, _, reach, *_ in spec.histories.ended for i in reach}
+        leaves = [i for i in sorted(ended) if i in spec.derived or spec.signature.metas[i].kind is None]
+        for v in map(spec.tensor, leaves):
+            self.line(f"if {v}._accumulator is None: edge_of({v})", 1)  # which must be older than what leads there
+        for k, (_, _, _, reach, *_) in enumerate(spec.histories.ended if spec.text.rewired else ()):
+            self.line(f"past{k} = {self._behind(reach, 'edge_of({})[0]')}", 1)
+        for line in spec.text.before:
+            self.line(line, 1)
+        self.line("late = None", 1)
+        self.line("while True:", 1)
+        self.line("try:")
+        self.shift = 2
+        if spec.donated:
+            self._results([])
         if spec.writes:
             self._writes()
-        for g, layout in enumerate(spec.packing.layouts):
-            self.line(f"g{g} = Pack(g{g}, {self.constant(layout)})", 1)
-        for line in (*spec.text.build, *spec.text.effects):
+        self._effects()
+        self.line("break", 1)
+        self.shift = 1
+        self.line("except BaseException as error:", 1)
+        self.line(f"if late is not None{' or not box' if spec.donated else ''}: raise")
+        self.line("late = error")
+        self.shift = 0
+        self.line("if late is not None: raise late", 1)
+
+    def _effects(self) -> None:
+        """All that is done but for the new values of tensors."""
+        for g, layout in enumerate(self.spec.packing.layouts):
+            self.line(f"p{g} = Pack(g{g}, {self.constant(layout)})", 1)
+        for line in (*self.spec.text.build, *self.spec.text.effects):
             self.line(line if isinstance(line, str) else self._fresh(line), 1)
         self._histories()
-        self.line(f"result = {spec.text.result}", 1)
-        self.line("return result", 1)
+        self.line("S.calls += 1", 1)
 
     def _fresh(self, line: Fresh) -> str:
         """The line that makes a new tensor of an output, which may be part of a pack."""
         if line.output not in self.spec.packing.places:
             return f"{line.made} = fresh(o{line.output})"
         g, at = self.spec.packing.places[line.output]
-        return f"{line.made} = fresh((g{g}, {at}), part_class)"
+        return f"{line.made} = fresh((p{g}, {at}), part_class)"
 
     def _writes(self) -> None:
-        """The new values of tensors: all of them, whatever happens meanwhile."""
+        """The new values of tensors."""
         spec = self.spec
-        if not spec.donated:
-            self.line("try:", 1)
-        for i, o, count in spec.writes:
+        written = [(i, o, count) for i, o, count in spec.writes if i not in spec.replaced]
+        if written:
+            self.line("if late is None:", 1)
+        for i, o, count in written:
             self._write(i, o, count)
-        written = "".join(f"({spec.tensor(i)}, {o}, {count}), " for i, o, count in spec.writes)
-        self.line("except BaseException:", 1)
-        self.line(f"if box: finish(box[0], ({written}), B)")
-        self.line("raise")
+        if written:
+            self.line("else:", 1)
+            tensors = "".join(f"({spec.tensor(i)}, {i}, {o}, {count}), " for i, o, count in written)
+            self.line(f"finish(box, ({tensors}), B)")
+        for i, o, _ in spec.writes:
+            if i in spec.replaced:
+                self.line(f"replace_data({spec.tensor(i)}, o{o})", 1)
 
     def _histories(self) -> None:
         """The nodes of tensors that have one, and which of them keep their gradients."""
         spec = self.spec
-        for made, output, kind, error, message in spec.histories.ended:
+        for k, (made, output, kind, reach, error, message) in enumerate(spec.histories.ended):
             nodes = refusing(kind, error, message, spec.tape.outputs[output])
-            self.line(f"refuse({made}, {self.constant(nodes)}, {kind!r})", 1)
+            behind = f"past{k}" if spec.text.rewired else self._behind(reach, "{}")
+            self.line(f"refuse({made}, {self.constant(nodes)}, {kind!r}, {behind})", 1)
         if spec.forward is not None:
-            inputs = "".join([f"{spec.tensor(i)}, " for i in spec.reads])
-            inputs = f"P[1], {inputs}" if spec.scalars else inputs
             grown = "".join([f"{made}, " for made, _, _ in spec.histories.live])
             names = self.constant([name for _, _, name in spec.histories.live])
-            first = bool(spec.scalars)
-            watched = [k + first for k, i in enumerate(spec.reads) if i in spec.histories.saved]
-            places = {i: k + first for k, i in enumerate(spec.reads)}
-            reach = self.constant([{places[i] for i in reached if i in places} for reached in spec.histories.reach])
-            lasting = spec.histories.lasting
+            graph, beside = self._graph()
             seen = ""
             if spec.histories.walks is not None:
                 objects = "".join([f"v{reading.number}, " for reading in spec.histories.readings])
                 looked = "".join([f"{name}, " for name in spec.histories.looked])
                 seen = f", objects=({objects}), tensors=({looked})"
-            given = f"residual, ({inputs}), ({grown}), {names}, {watched}, {reach}, {lasting}{seen}"
-            self.line(f"forward.attach({given})", 1)
+            edges = "edges" if spec.text.rewired else None
+            given = f"{self._inputs()}, ({grown}), {names}, {self.constant(graph)}, {edges}, ({beside}){seen}"
+            self.line(f"forward.attach(residual, {given})", 1)
+            for made, kind in spec.text.seen:
+                self.line(f"look_again({made}, {kind!r})", 1)
         for made in spec.text.retained:
             self.line(f"{made}.retain_grad()", 1)
+
+    def _behind(self, positions: set[int], part: str) -> str:
+        """The tensors at these positions, or a `part` of each."""
+        return "(" + "".join([f"{part.format(self.spec.tensor(i))}, " for i in sorted(positions)]) + ")"
+
+    def _inputs(self) -> str:
+        """The tensors that the program's inputs are taken from."""
+        inputs = "".join([f"{self.spec.tensor(i)}, " for i in self.spec.reads])
+        return f"(P[1], {inputs})" if self.spec.scalars else f"({inputs})"
+
+    def _graph(self) -> tuple[Graph, str]:
+        """The graph that the program stands for, with what else than its inputs is saved there."""
+        spec, histories = self.spec, self.spec.histories
+        places = {i: k + bool(spec.scalars) for k, i in enumerate(spec.reads)}
+        named = {spec.tensor(i): place for i, place in places.items()}
+        beside = sorted({name for _, names in histories.saves for name in names if name not in named})
+        saves = [
+            Save(
+                outs,
+                tuple(sorted([named[name] for name in names if name in named])),
+                tuple(sorted([beside.index(name) for name in names if name not in named])),
+            )
+            for outs, names in histories.saves
+        ]
+        reach = [{places[i] for i in reached if i in places} for reached in histories.reach]
+        return Graph(reach, saves), "".join([f"{name}, " for name in beside])
 
     def _numbers(self, positions: Sequence[int]) -> None:
         for position in self.spec.numbers.needed(positions):
@@ -195,24 +270,26 @@ class Body(Writer):
             self.line("box.append(outputs)", 1)
             self.line(f"{outs or '_ '}= outputs", 1)
             return
+        depth = 1
         if spec.donated:
+            self.line("if not box:", depth)
+            depth += 1
             given = "".join([f"b{i}, " for i in spec.reads if i in spec.donated])
-            self.line(f"if held: {given}= kept_apart(({given}))", 1)
+            self.line(f"if held: {given}= kept_apart(({given}))", depth)
         if spec.wide:
-            self.line("with x64(True):", 1)
-        self.line(f"box.extend(starmap(program, (({''.join(f'{v}, ' for v in values)}),)))", 1 + spec.wide)
+            self.line("with x64(True):", depth)
+            depth += 1
+        self.line(f"box.extend(starmap(program, (({''.join(f'{v}, ' for v in values)}),)))", depth)
         self.line(f"{outs or '_ '}= box[0]", 1)
 
     def _write(self, i: int, o: int, count: int) -> None:
         """The new value of a tensor."""
         v = self.spec.tensor(i)
-        if i in self.spec.replaced:
-            self.line(f"replace_data({v}, o{o})")
-            return
+        slowly = f"box.append(({i}, version_of({v}))); store({v}, o{o}, {count})"
         if i not in self.spec.anchored:
-            self.line(f"store({v}, o{o}, {count})")
+            self.line(slowly)
             return
         self.line(f"if type({v}) is not device_class or B[{i}] is None:")
-        self.line(f"store({v}, o{o}, {count}); B.anchor({i}, {v})", 3)
+        self.line(f"{slowly}; B.anchor({i}, {v})", 3)
         self.line("else:")
         self.line(f"{v}._device = B[{i}] = o{o}; {v}._storage.version += {count}", 3)

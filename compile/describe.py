@@ -45,12 +45,14 @@ class Fresh(NamedTuple):
 
 @dataclass
 class Description:
-    """The lines that build the result and bring about the effects, in order, and what they mention.
+    """The lines that note what there is before, build the result, bring about the effects (the same ones if they are
+    run again) and put out what is shown, in order, and what they mention.
 
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
     the positions of gradients that are given up for new ones, the outputs of those; `gradients` are the outputs of all
-    new gradients; `retained` keep theirs.
+    new gradients; `retained` keep theirs; `seen` are views with a history, each with the name of its node; `rewired`
+    says whether a captured tensor gets another history, or none.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -58,13 +60,17 @@ class Description:
     eager: list[Any] = field(default_factory=list)
     constants: list[Any] = field(default_factory=list)
     numbers: set[int] = field(default_factory=set)
+    before: list[str] = field(default_factory=list)
     build: list[str | Fresh] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
+    shown: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     grown: list[tuple[str, TensorBase, int]] = field(default_factory=list)
     replaced: dict[int, int] = field(default_factory=dict)
     gradients: list[int] = field(default_factory=list)
     retained: list[str] = field(default_factory=list)
+    seen: list[tuple[str, str]] = field(default_factory=list)
+    rewired: bool = False
     result: str = "None"
 
     def constant(self, value: Any) -> str:
@@ -133,7 +139,10 @@ class Describer:
         n = len(before)
         grown = isinstance(self.found.objects[number], list) and len(after) > n and all(map(_is, before, after[:n]))
         parts = ", ".join([self.value(x, f"{where}[...]") for x in (after[n:] if grown else after)])
-        if not grown:
+        if grown:
+            self.text.before.append(f"size{number} = len(v{number})")
+            self.text.effects.append(f"del v{number}[size{number}:]")
+        else:
             self.text.effects.append(f"v{number}.clear()")
         method = "update" if isinstance(self.found.objects[number], set) else "extend"
         self.text.effects.append(f"v{number}.{method}([{parts}])")
@@ -261,6 +270,8 @@ class Describer:
             whole, chain, followed = source
             kind = t._node.kind if followed and t._node is not None else None
             text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed}, {kind!r})")
+            if kind is not None:
+                text.seen.append((made, kind))
         if source is None:
             text.fresh(made, self.run.recorder.read(t), name, t._array)
             if t._storage is not None and t._storage.version:
@@ -304,6 +315,11 @@ class Describer:
             self._memory[memory] = f"q{len(self._memory)}"
             text.fresh(self._memory[memory], root, "shared memory", _whole(t, root))
         return self._memory[memory], chain, False
+
+    def known(self) -> list[tuple[str, TensorBase]]:
+        """The tensors that can be seen from outside, with what lines of code call them."""
+        captured = [(self.text.tensor(i, self.found), t) for i, t in enumerate(self.run.recorder.captures)]
+        return captured + [(self._names[id(t)], t) for t in self.tensors]
 
     def sharing(self) -> dict[Any, TensorBase | None]:
         """The memory that several of the new tensors look at, with the one that shows all of it, if one does."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..dtypes import get_default_dtype
 from ..environment import hooks_of
-from ..tape import state
+from ..tape import edge_of, state
 from ..tape.number import Came, came_to, outcome_of
 from ..tape.recorded_inputs import whole_of
 from ..tape.variable import classes_on_device, fresh_on_device
@@ -29,7 +29,21 @@ from .device import store, value_of
 from .packs import Pack
 from .paths import NoPath, Paths
 from .pullback import held, kept_apart
-from .runtime import MISS, Mismatch, finish, fit, item, look, pack, refuse, replace_data, spare, versioned
+from .runtime import (
+    MISS,
+    Mismatch,
+    finish,
+    fit,
+    item,
+    look,
+    look_again,
+    pack,
+    refuse,
+    replace_data,
+    spare,
+    version_of,
+    versioned,
+)
 
 if TYPE_CHECKING:
     from .specialisation import Specialisation
@@ -40,10 +54,12 @@ __all__ = ["write_dispatch"]
 _NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
     "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
+    "edge_of": edge_of,
     "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item,
-    "kept_apart": kept_apart, "look": look, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack,
-    "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
-    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "versioned": versioned,
+    "kept_apart": kept_apart, "look": look, "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of,
+    "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
+    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "version_of": version_of,
+    "versioned": versioned,
     "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip
 """What the lines may call."""

@@ -287,13 +287,14 @@ class Attributes(NamedTuple):
     storage: Any
     view: Any
     version: int
+    writes: int
 
     @classmethod
     def of(cls, t: TensorBase) -> Attributes:
         """What they are now."""
-        version = 0 if t._storage is None else t._storage.version
+        counts = (0, 0) if t._storage is None else (t._storage.version, t._storage.writes)
         return cls(
-            t._grad, t._node, t._index, t._requires_grad, t._array, t._device, t._storage, t._view, version
+            t._grad, t._node, t._index, t._requires_grad, t._array, t._device, t._storage, t._view, *counts
         )  # fmt: skip
 
     def restore(self, t: TensorBase) -> None:

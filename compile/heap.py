@@ -143,7 +143,10 @@ def replace(kind: str, holder: Any, name: Any, value: Any) -> None:
         put, take = (
             (type.__setattr__, type.__delattr__) if kind == "variables" else (object.__setattr__, object.__delattr__)
         )
-        take(holder, name) if value is MISSING else put(holder, name, value)
+        if value is not MISSING:
+            put(holder, name, value)
+        elif name in (vars(holder) if kind == "variables" else slots_of(holder)):
+            take(holder, name)
     else:
         namespace = holder if kind == "items" else holder.__globals__ if kind == "globals" else holder.__dict__
         if value is MISSING:

@@ -31,9 +31,9 @@ Edge = tuple[Any, int]
 class Histories:
     """Per tensor with a history: what it is called in the lines of code, its output, and the name of its node.
 
-    `live` are those whose graph can still be walked, to the inputs at the positions `needs`; those at `saved` may not
-    be written to until then; `reach` says which of `needs` each depends on, `lasting` that nothing was saved at all. A
-    walk of one of the `ended` raises an error, of the class and with the message given.
+    `live` are those whose graph can still be walked, to the inputs at the positions `needs`; `reach` says which of
+    `needs` each depends on, and `saves` what its nodes saved. A walk of one of the `ended`, which leads to the inputs
+    at the positions given, raises an error, of the class and with the message given.
 
     Where walks come to code of the user's, `walks` are those, recorded; None where they come to none. That code can
     read what is at `readings`, and what is in the memory of the tensors called `looked`.
@@ -41,10 +41,11 @@ class Histories:
 
     live: list[tuple[str, int, str]] = field(default_factory=list)
     needs: list[int] = field(default_factory=list)
-    saved: set[int] = field(default_factory=set)
     reach: list[set[int]] = field(default_factory=list)
-    lasting: bool = True
-    ended: list[tuple[str, int, str, type[Exception], str]] = field(default_factory=list)
+    saves: list[tuple[frozenset[int], frozenset[str]]] = field(default_factory=list)
+    """Per node that can be freed, youngest first: which of `live` lead to it, and what those tensors among what it
+    saved are called that may be written to from outside."""
+    ended: list[tuple[str, int, str, set[int], type[Exception], str]] = field(default_factory=list)
     walks: Walks | None = None
     readings: list[Reading] = field(default_factory=list)
     looked: list[str] = field(default_factory=list)
@@ -58,12 +59,15 @@ class Histories:
 
 @dataclass(eq=False)
 class _Root:
-    """A tensor that the run left with a history: its name, its output, and the `nodes` behind it."""
+    """A tensor that the run left with a history: its name, its output, the `nodes` behind it, and to which inputs those
+    lead.
+    """
 
     made: str
     tensor: TensorBase
     output: int
     nodes: list[Node]
+    reach: set[int]
 
     @property
     def node(self) -> Node:
@@ -71,25 +75,28 @@ class _Root:
         assert self.tensor._node is not None
         return self.tensor._node
 
-    def ended(self, problem: Problem) -> tuple[str, int, str, type[Exception], str]:
+    def ended(self, problem: Problem) -> tuple[str, int, str, set[int], type[Exception], str]:
         """As `Histories.ended` has it."""
-        return self.made, self.output, self.node.kind, *problem
+        return self.made, self.output, self.node.kind, self.reach, *problem
 
 
 def histories_of(run: EagerRun, describer: Describer) -> Histories:
     """What the graphs of the tensors that the run left are, seen from outside."""
     found = Histories()
     inputs = {edge: i for i, t in enumerate(run.recorder.captures) if (edge := _edge_before(run, t)) is not None}
+    ends = {node for node, _ in inputs}
     roots = []
     for made, t, output in describer.text.grown:
         assert t._node is not None
-        root = _Root(made, t, output, reachable([t._node], run.recorder.started))
-        problem = _problem(run, root.nodes, inputs)
+        nodes = reachable([t._node], run.recorder.started)
+        edges = {edge for node in nodes for edge in _edges_to(ends, node)}
+        root = _Root(made, t, output, nodes, {i for edge, i in inputs.items() if edge in edges})
+        problem = _problem(run, nodes, inputs) or _overwritten(run, describer.text.outputs[output])
         if problem is None:
             roots.append(root)
         else:
             found.ended.append(root.ended(problem))
-    _add(run, found, roots, inputs)
+    _add(found, roots, describer)
     hidden = [root for root in roots if (user_nodes(root.nodes) and not _only_retained(root)) or _inlined(run, root)]
     if hidden:
         try:
@@ -97,20 +104,38 @@ def histories_of(run: EagerRun, describer: Describer) -> Histories:
         except Refusal as refusal:
             plain = [root for root in roots if root not in hidden]
             found = Histories(ended=[*found.ended, *[root.ended(_refused(run, root, refusal)) for root in hidden]])
-            _add(run, found, plain, inputs)
+            _add(found, plain, describer)
     return found
 
 
-def _add(run: EagerRun, found: Histories, roots: Sequence[_Root], inputs: Mapping[Edge, int]) -> None:
+def _add(found: Histories, roots: Sequence[_Root], describer: Describer) -> None:
     """Say of `roots` that they can be differentiated."""
-    ends = {node for node, _ in inputs}
-    for root in roots:
+    leading: dict[Node, set[int]] = {}
+    for k, root in enumerate(roots):
         found.live.append((root.made, root.output, root.node.name()))
-        found.saved |= _saved_inputs(run, root.nodes)
-        found.lasting = found.lasting and not any(_keeps(node) for node in root.nodes)
-        edges = {edge for node in root.nodes for edge in _edges_to(ends, node)}
-        found.reach.append({i for edge, i in inputs.items() if edge in edges})
+        found.reach.append(root.reach)
+        for node in root.nodes:
+            leading.setdefault(node, set()).add(k)
     found.needs = sorted(set().union(*found.reach))
+    found.saves = _saves(leading, describer.known())
+
+
+def _saves(
+    leading: dict[Node, set[int]], known: Sequence[tuple[str, TensorBase]]
+) -> list[tuple[frozenset[int], frozenset[str]]]:
+    """`Histories.saves` of these nodes, with what leads to each: once each."""
+    names: dict[Any, list[str]] = {}
+    for name, t in known:
+        names.setdefault(id(t), []).append(name)
+        if t._storage is not None:
+            names.setdefault(t._storage.memory, []).append(name)
+    found = []
+    for node in sorted(leading, key=lambda node: -node.sequence):
+        kept = [part for value, storage, _ in node.kept() for part in (id(value), storage and storage.memory)]
+        if node.forgets or kept or node.put_away():
+            seen = frozenset([name for part in kept for name in names.get(part, ())])
+            found.append((frozenset(leading[node]), seen))
+    return list(dict.fromkeys(found))
 
 
 def _record_walks(
@@ -172,6 +197,8 @@ def _edge_before(run: EagerRun, t: TensorBase) -> Edge | None:
     known = run.before.get(id(t))
     if known is not None and known[1].node is not None:
         return known[1].node, known[1].output
+    if known is not None and known[1].requires_grad:  # also if the run took it out of the graph
+        return None if t._accumulator is None else (t._accumulator, 0)
     return edge_of(t) if t._node is None and t._requires_grad else None
 
 
@@ -182,21 +209,14 @@ def _edges_to(ends: set[Node], node: Node) -> Iterator[Edge]:
             yield target, 0 if node.indices is None else node.indices[k]
 
 
-def _keeps(node: Node) -> bool:
-    """Whether a node keeps tensors, so that its walk cannot be repeated once it has forgotten them."""
-    return bool(node.put_away()) or any(True for _ in node.kept())
-
-
-def _saved_inputs(run: EagerRun, nodes: Sequence[Node]) -> set[int]:
-    """Which captured tensors the nodes saved."""
-    kept = [entry for node in nodes for entry in node.kept()]
-    tensors = {id(value) for value, _, _ in kept}
-    memories = {storage.memory for _, storage, _ in kept if storage is not None}
-    return {
-        i
-        for i, t in enumerate(run.recorder.captures)
-        if id(t) in tensors or (t._storage is not None and t._storage.memory in memories)
-    }
+def _overwritten(run: EagerRun, var: Var) -> Problem | None:
+    if not run.recorder.overwritten_behind([var]):
+        return None
+    return Problem(
+        UnsupportedError,
+        f"gradient through the result of the jitted function {run.recorder.tape.name!r}, which changed a value by way "
+        "of .data after using it: write to a clone(), or call backward() or autograd.grad inside before that",
+    )
 
 
 def _problem(run: EagerRun, nodes: Sequence[Node], inputs: Mapping[Edge, int]) -> Problem | None:

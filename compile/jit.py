@@ -243,8 +243,8 @@ def jit(
     Raises CheckError if a program disagrees with the eager tape, and UnsupportedError for what cannot be compiled,
     naming the line. Both leave everything as it was before the call, as does an exception in the function.
 
-    What Python does besides (writing files, say) happens in the first call of a signature only. Data that an operation
-    refuses (an index out of range, a divisor of zero) raises its error at every call.
+    What the function prints, logs and warns of is put out at each call; files and the process are refused. Data that an
+    operation refuses (an index out of range, a divisor of zero) raises its error at every call.
     """
     if isinstance(check, str):
         if check not in CHECKS:

@@ -23,12 +23,15 @@ class JaxOperation:
 
     Calling it gives the leaves of the result as tensors, and their structure (JAX's). An operand is a tensor or
     whatever JAX takes. The results require grad where an operand does, in grad mode; their node is called `kind`.
-    Compiled once per shapes and dtypes.
+    Compiled once per shapes and dtypes. `eager` is what the function stands for: see `DifferentiableForward`.
     """
 
-    def __init__(self, function: Callable[..., Any], kind: str) -> None:
+    def __init__(
+        self, function: Callable[..., Any], kind: str, eager: Callable[..., Sequence[Any]] | None = None
+    ) -> None:
         self.function = function
         self.kind = kind
+        self.eager = eager
         self.__name__: str = function.__name__
         self._compiled = jax.jit(function)
         self._derived: dict[Hashable, Any] = {}
@@ -42,6 +45,19 @@ class JaxOperation:
         Raises TypeError for a result of a dtype that tensors do not have, and UnsupportedError where a transform and a
         recorder would both have to follow.
         """
+        return self._call(operands, None)
+
+    def called(self, kinds: Sequence[str | None], operands: tuple[Any, ...]) -> list[Any]:
+        """The same of an operation whose results are a list of tensors, whose nodes are called `kinds`; those that have
+        None there require no grad.
+        """
+        tensors, _ = self._call(operands, [kind or self.kind for kind in kinds])
+        for t, kind in zip(tensors, kinds, strict=True):
+            if kind is None:
+                t._node, t._requires_grad = None, False
+        return tensors
+
+    def _call(self, operands: tuple[Any, ...], kinds: list[str] | None) -> tuple[list[Any], Any]:
         now = state.now
         if now.watchers:
             from .transformed import transformed
@@ -59,7 +75,7 @@ class JaxOperation:
         leaves, structure = jax.tree.flatten(result)
         tensors = self._tensors(leaves, operands)
         if forward is not None and residual is not None and (outs := forward.outs(leaves)):
-            forward.attach(residual, operands, [tensors[i] for i in outs], [self.kind] * len(outs))
+            forward.attach(residual, operands, [tensors[i] for i in outs], kinds or [self.kind] * len(outs))
         if now.watchers:
             self._tell(operands, tensors)
         return tensors, structure
@@ -105,7 +121,8 @@ class JaxOperation:
     def forward(self, needs: tuple[int, ...]) -> DifferentiableForward:
         """The same as a program that can be differentiated with respect to the operands at `needs`."""
         return self._made(
-            ("forward", needs), lambda: DifferentiableForward(self.function, needs, name=self.kind[: -len("Backward")])
+            ("forward", needs),
+            lambda: DifferentiableForward(self.function, needs, name=self.kind[: -len("Backward")], eager=self.eager),
         )
 
     def pushforward(self, moved: tuple[int, ...]) -> JaxOperation:

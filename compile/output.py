@@ -77,7 +77,7 @@ class Output:
         """Add the lines that put it out again."""
         text = describer.text
         for noted in self._noted:
-            text.effects.append(noted.line(describer))
+            text.shown.append(noted.line(describer))
         for copy, node in self._labelled:
             made = describer.value(copy, "output")
             text.build.append(f"{text.constant(_label)}({made}, {node!r})")

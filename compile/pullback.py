@@ -9,25 +9,38 @@ from __future__ import annotations
 import functools
 import sys
 import weakref
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..autograd import grad
+from ..errors import UnsupportedError
 from ..storage import Storage
-from ..tape import Node, TensorBase, edge_of, is_inference, wrap
+from ..tape import Node, TensorBase, edge_of, is_inference, state, wrap
 from ..tape.node import next_sequence, with_history
 from ..tape.primitive import SavePlan
 from ..tape.saved import Packed, freed, modified, packed, saved_at_version
 from .device import from_device
+from .replay import unwatched, wide_leaf
 
 if TYPE_CHECKING:
     from .operation import JaxOperation
 
-__all__ = ["CompiledNode", "DifferentiableForward", "Residual", "differentiable_forward", "held", "kept_apart"]
+__all__ = [
+    "CompiledNode",
+    "DifferentiableForward",
+    "Graph",
+    "Residual",
+    "Save",
+    "differentiable_forward",
+    "held",
+    "kept_apart",
+]
 
+Edge = tuple["Node | None", int]
 _NO_PLAN = SavePlan((), (), (), ())
 _nodes: weakref.WeakSet[Node] = weakref.WeakSet()
 held: set[Any] = _nodes.data  # type: ignore[attr-defined]
@@ -84,6 +97,26 @@ class _Pullback:
         return cls(arrays, *aux)
 
 
+class Save(NamedTuple):
+    """That a node of the eager graph saves something: the outputs of the call that lead to it, and the positions of
+    tensors, among the inputs and among those `beside`, that may not be written to until it is done with.
+    """
+
+    outs: frozenset[int]
+    inputs: tuple[int, ...]
+    beside: tuple[int, ...] = ()
+
+
+class Graph(NamedTuple):
+    """What is known of the eager graph that a compiled call stands for.
+
+    `reach` says per output to which inputs it leads; `saves` has what is saved, youngest first.
+    """
+
+    reach: list[set[int]]
+    saves: list[Save]
+
+
 class DifferentiableForward:
     """A pure JAX function as a compiled program that can be differentiated from outside, at any order.
 
@@ -93,19 +126,27 @@ class DifferentiableForward:
 
     `F(*inputs)` returns a pytree of arrays. `needs` are the positions of the inputs, floating or complex, that need a
     gradient; `outs` those of the differentiable leaves of the result, None for all that are floating or complex.
-    Forward and backward are each traced once per shapes and dtypes of the inputs.
+    `eager` is what the function stands for, of tensors: where it is known, gradients of its gradients require grad, and
+    are called, as eagerly. Forward and backward are each traced once per shapes and dtypes of the inputs.
     """
 
     def __init__(
-        self, function: Callable[..., Any], needs: Sequence[int], outs: Sequence[int] | None = None, name: str = ""
+        self,
+        function: Callable[..., Any],
+        needs: Sequence[int],
+        outs: Sequence[int] | None = None,
+        name: str = "",
+        eager: Callable[..., Sequence[Any]] | None = None,
     ) -> None:
         self.function = function
+        self.eager = eager
         self.name = name or getattr(function, "__name__", "function")
         self.needs = tuple(needs)
         self._outs = None if outs is None else tuple(outs)
         self._compiled = jax.jit(self._forward)
         self._pullbacks: dict[int, JaxOperation] = {}
         self.node_class: Any = CompiledNode
+        self._kinds: dict[Any, list[str | None]] = {}
 
     def outs(self, leaves: Sequence[Any]) -> tuple[int, ...]:
         """The positions of the differentiable ones of the result's leaves."""
@@ -129,26 +170,26 @@ class DifferentiableForward:
         inputs: Sequence[Any],
         outputs: Sequence[TensorBase],
         names: Sequence[str],
-        watched: Sequence[int] | None = None,
-        reach: Sequence[Collection[int]] | None = None,
-        lasting: bool = False,
+        graph: Graph | None = None,
+        edges: Sequence[Edge] | None = None,
+        beside: Sequence[TensorBase] = (),
     ) -> CompiledNode:
         """Give `outputs`, fresh tensors of the differentiable leaves in order, their history: they require grad.
 
         `inputs` are the tensors (or numbers, or arrays) that the values of the run were taken from; those at `needs`
-        require grad. `names` says what the node of each output is called: several with different names have a node
-        each, in front of the one that they share. If an input at one of the positions `watched` (by default all) is
-        written to after this, the backward raises InPlaceError, as if it had been saved. Later writes to others have
-        no effect: backward, of any order, uses the values of the run. `reach` says per output which of `needs` it
-        depends on: the others get no gradient from it; by default all. If `lasting`, backward frees nothing, as where
-        nothing would be saved. Returns the node that they share. Raises InPlaceError for an inference tensor.
+        require grad, and had the `edges` before it, by default what they have now. `names` says what the node of each
+        output is called: several with different names have a node each, in front of the one that they share. By the
+        `graph`, backward goes on to those inputs only that an output depends on, frees what it comes to, and raises
+        GraphFreedError or InPlaceError where what it comes to has been freed, or is of an input or a tensor of those
+        `beside` that was written to after this. By default, each output depends on all `needs`, and all inputs are
+        saved. Later writes to others have no effect: backward, of any order, uses the values of the run. Returns the
+        node that they share. Raises InPlaceError for an inference tensor.
         """
         several = len(set(names)) > 1
         node = _class_called(f"{self.name}Backward" if several else names[0], self.node_class)(
             self, residual, [_saved(x) for x in inputs], outputs
         )
-        node.watched = range(len(inputs)) if watched is None else watched
-        node.reach, node.lasting = reach, lasting
+        node.follow(graph, edges, beside)
         for index, (t, name) in enumerate(zip(outputs, names, strict=True)):
             if several:
                 t._node, t._index = _class_called(name, _Named)(node, index, t), 0
@@ -166,7 +207,11 @@ class DifferentiableForward:
     def pull_tensors(self, operands: Sequence[Any], slots: Sequence[Any], kinds: Sequence[Any]) -> list[Any]:
         """The same on tensors, by an operation that can be followed."""
         cotangents = [wrap(np.zeros(*kind)) if c is None else c for c, kind in zip(slots, kinds, strict=True)]
-        return list(self.pullback(len(operands))(*operands, *cotangents)[0])
+        return self.pullback(len(operands)).called(self.kinds(operands, slots), (*operands, *cotangents))
+
+    def edges(self, inputs: Sequence[Any]) -> list[Edge]:
+        """Where the gradients of the inputs at `needs` go, before a call changes that."""
+        return [edge_of(inputs[i]) for i in self.needs]
 
     def pullback(self, width: int) -> JaxOperation:
         """The pullback as an operation, of the `width` inputs and the cotangents: the gradients in PyTorch's sense."""
@@ -179,8 +224,43 @@ class DifferentiableForward:
                 return _conjugated_pull(pull, list(operands[width:]))
 
             pullback.__name__ = f"{self.name}_pullback"
-            self._pullbacks[width] = JaxOperation(pullback, f"{self.name}Backward")
+            eager = None if self.eager is None else lambda *x: self._gradients(x[:width], dict(enumerate(x[width:])))
+            self._pullbacks[width] = JaxOperation(pullback, f"{self.name}Backward", eager)
         return self._pullbacks[width]
+
+    def kinds(self, operands: Sequence[Any], cotangents: Sequence[Any]) -> list[str | None]:
+        """What the nodes of the gradients would be called eagerly, None where they would require no grad.
+
+        A cotangent is None where there is none.
+        """
+        key = tuple(
+            [x is not None and (isinstance(x, TensorBase) and x._requires_grad) for x in (*operands, *cotangents)]
+        )
+        key = (*key, *[c is None for c in cotangents])
+        if key not in self._kinds:
+            self._kinds[key] = self._kinds_of(operands, {k: c for k, c in enumerate(cotangents) if c is not None})
+        return self._kinds[key]
+
+    def _kinds_of(self, operands: Sequence[Any], cotangents: dict[int, Any]) -> list[str | None]:
+        own = f"{self.name}Backward"
+        if self.eager is None:
+            return [own] * len(self.needs)
+        with unwatched():
+            gradients = self._gradients(
+                [wide_leaf(x) for x in operands], {k: wide_leaf(c) for k, c in cotangents.items()}
+            )
+        return [None if not g._requires_grad else own if g._node is None else g._node.name() for g in gradients]
+
+    def _gradients(self, operands: Sequence[Any], cotangents: dict[int, Any]) -> list[Any]:
+        """The gradients of the inputs at `needs`, eagerly."""
+        assert self.eager is not None
+        results = self.eager(*operands)
+        outs = [results[i] for i in self.outs([x._array for x in results])]
+        wanted = [operands[i] for i in self.needs]
+        found = grad(
+            [outs[k] for k in cotangents], wanted, [*cotangents.values()], create_graph=True, allow_unused=True
+        )
+        return [wrap(np.zeros(x._array.shape)) if g is None else g for g, x in zip(found, wanted, strict=True)]
 
     def push(self, inputs: Sequence[Any], tangents: Sequence[Any]) -> list[Any]:
         """The tangents of the differentiable leaves, of those of the inputs at `needs`; of JAX arrays or tracers."""
@@ -224,13 +304,17 @@ _KNOWN = 6  # those three, the tuple, the variable of the loop, and the argument
 
 
 def differentiable_forward(
-    function: Callable[..., Any], needs: Sequence[int], outs: Sequence[int] | None = None, name: str = ""
+    function: Callable[..., Any],
+    needs: Sequence[int],
+    outs: Sequence[int] | None = None,
+    name: str = "",
+    eager: Callable[..., Sequence[Any]] | None = None,
 ) -> DifferentiableForward:
     """`function`, pure and of JAX arrays, as a program that runs compiled and can be differentiated from outside.
 
     See `DifferentiableForward`. `name` is what shared nodes are called after.
     """
-    return DifferentiableForward(function, needs, outs, name)
+    return DifferentiableForward(function, needs, outs, name, eager)
 
 
 def _conjugated_pull(pull: Any, cotangents: list[Any]) -> list[Any]:
@@ -247,9 +331,18 @@ class _Saved(NamedTuple):
     """An input of a compiled call: its history, and as which version of its memory it was seen."""
 
     held: Any  # the tensor, or what a hook put away in its place
-    edge: tuple[Node | None, int]
+    edge: Edge
     storage: Storage | None
     version: int
+    writes: int
+
+    def changed_unseen(self) -> bool:
+        """Whether the tensor has another value since in a way that autograd does not see."""
+        now: Storage | None = self.held._storage
+        if now is None:
+            return False
+        memory = now if self.storage is None else self.storage.memory
+        return now.memory is not memory or now.writes != self.writes
 
 
 def _saved(x: Any) -> Any:
@@ -260,20 +353,27 @@ def _saved(x: Any) -> Any:
         saved_at_version(x)  # raises
     away = packed(x)
     storage = x._storage
-    return _Saved(x if away is None else away, edge_of(x), storage, 0 if storage is None else storage.version)
+    counts = (0, 0) if storage is None else (storage.version, storage.writes)
+    return _Saved(x if away is None else away, edge_of(x), storage, *counts)
+
+
+def _saved_beside(t: TensorBase) -> tuple[Storage, int, int, tuple[Any, ...]]:
+    """What a node keeps of a tensor, not to keep that alive: how often its memory was written to, shape and dtype."""
+    if t._storage is None:
+        t._storage = Storage()
+    return t._storage, t._storage.version, t._storage.writes, _type_of(t)
 
 
 class CompiledNode(Node):
     """A call of a `DifferentiableForward`, in the graph. `pull` runs the compiled pullback."""
 
-    __slots__ = ("_forward", "_inputs", "_outs", "_residual", "lasting", "reach", "watched")
+    __slots__ = ("_beside", "_forward", "_inputs", "_met", "_outs", "_residual", "_used", "reach", "saves")
 
     passes_over = True
 
     _inputs: list[Any] | None
-    watched: Sequence[int]
     reach: Sequence[Collection[int]] | None
-    lasting: bool
+    saves: Sequence[Save]
 
     def __init__(
         self, forward: DifferentiableForward, residual: Residual, inputs: list[Any], outputs: Sequence[TensorBase]
@@ -283,13 +383,30 @@ class CompiledNode(Node):
         self._residual: Residual | None = residual
         self._inputs = inputs
         self._outs = [_type_of(t) for t in outputs]
+        self._used: frozenset[int] = frozenset()  # the outputs from which what they lead to was freed
+        self._met: frozenset[int] = frozenset()  # those from which the last walk came
         self.outputs = len(outputs)
         if self.outputs > 1:
             self.dtype = _ANY
-        edges = [inputs[i].edge for i in forward.needs]
-        self.edges = tuple([node for node, _ in edges])
-        self.indices = tuple([index for _, index in edges])
         _nodes.add(self)
+
+    def follow(self, graph: Graph | None, edges: Sequence[Edge] | None, beside: Sequence[TensorBase]) -> None:
+        """Be what stands for that graph: see `DifferentiableForward.attach`."""
+        inputs, needs = self._inputs, self._forward.needs
+        assert inputs is not None
+        if edges is not None:
+            for i, edge in zip(needs, edges, strict=True):
+                if edge[0] is not None:
+                    inputs[i] = inputs[i]._replace(edge=edge)
+        edges = [inputs[i].edge for i in needs]
+        self.edges = tuple([node for node, _ in edges])  # type: ignore[misc]
+        self.indices = tuple([index for _, index in edges])
+        self._beside = [_saved_beside(t) for t in beside]
+        if graph is None:
+            self.reach = None
+            self.saves = (Save(frozenset(range(self.outputs)), tuple(range(len(inputs)))),)
+            return
+        self.reach, self.saves = graph
 
     def differentiable(self) -> list[int]:
         """The positions of the inputs that are tensors."""
@@ -300,24 +417,38 @@ class CompiledNode(Node):
         return self._forward.needs
 
     def release(self) -> None:
-        """Forget the pullback and the inputs."""
-        if self.lasting:
-            return
-        self._residual = self._inputs = None
+        """What the last walk came to is freed; forget the pullback and the inputs once nothing else is left."""
+        self._used |= self._met
+        done = [save.outs for save in self.saves if not self._used.isdisjoint(save.outs)]
+        if len(frozenset().union(*done)) == self.outputs:
+            self._residual = self._inputs = self.saved = None
+
+    @property
+    def forgets(self) -> bool:
+        """Whether `release` makes it useless."""
+        return bool(self.saves)
+
+    def kept(self) -> Iterator[tuple[Any, Storage | None, int]]:
+        """The inputs that may not be written to, with their memory and its version."""
+        inputs = self._inputs or ()
+        for i in {i for save in self.saves for i in save.inputs} if inputs else ():
+            saved = inputs[i]
+            if type(saved) is _Saved and type(saved.held) is not Packed:
+                yield saved.held, saved.held._storage, saved.version
 
     def pull(self, g: Any, create_graph: bool) -> list[Any]:
         """One cotangent per edge: by the compiled pullback, or on tensors by an operation that can be followed."""
+        slots = g if self.outputs > 1 else [g]
+        self._met = frozenset([k for k, slot in enumerate(slots) if slot is not None])
+        if not self._met and not self.runs_on_nothing:
+            return [None] * len(self.edges)
         residual, inputs = self._residual, self._inputs
         if residual is None or inputs is None:
             raise freed()
-        for i in self.watched:
-            self._check(inputs[i])
-        slots = g if self.outputs > 1 else [g]
-        if not self.runs_on_nothing and all(slot is None for slot in slots):
-            return [None] * len(self.edges)
+        self._check_saved(inputs)
         found = self._pulled(residual, inputs, slots, create_graph)
         if self.reach is not None:
-            met = {i for slot, reached in zip(slots, self.reach, strict=True) if slot is not None for i in reached}
+            met = {i for k in self._met for i in self.reach[k]}
             found = [x if i in met else None for x, i in zip(found, self._forward.needs, strict=True)]
         return found
 
@@ -327,11 +458,36 @@ class CompiledNode(Node):
         operands = [self._operand(x, value) for x, value in zip(inputs, residual.values, strict=True)]
         return self._forward.pull_tensors(operands, slots, self._outs)
 
+    def _check_saved(self, inputs: list[Any]) -> None:
+        """Raise GraphFreedError or InPlaceError if what the walk comes to was freed, or written to."""
+        for outs, positions, beside in self.saves:
+            if self._met.isdisjoint(outs):
+                continue
+            if not self._used.isdisjoint(outs):
+                raise freed()
+            for i in positions:
+                self._check(inputs[i])
+            for j in beside:
+                storage, version, writes, (shape, dtype) = self._beside[j]
+                if storage.version != version:
+                    raise modified(self.name(), np.empty(shape, dtype), self, storage, version)
+                if storage.writes != writes:
+                    raise self._changed_unseen()
+
     def _check(self, saved: Any) -> None:
         """Raise InPlaceError if an input was written to since."""
         if type(saved) is _Saved and type(saved.held) is not Packed and _written(saved):
-            t, storage = saved.held, saved.held._storage
+            t = saved.held
+            storage = t._storage if saved.storage is None else saved.storage
             raise modified(self.name(), t._array, t._node, storage, saved.version)
+        if type(saved) is _Saved and type(saved.held) is not Packed and saved.changed_unseen():
+            raise self._changed_unseen()
+
+    def _changed_unseen(self) -> UnsupportedError:
+        return UnsupportedError(
+            f"gradient through the result of a jitted function, by {self.name()}, which saved a tensor that was "
+            "changed by way of .data after that: eager code would use what is there now; write to a clone() of it"
+        )
 
     def _operand(self, saved: Any, value: Any) -> Any:
         """An input as it was, with its history."""
@@ -340,7 +496,8 @@ class CompiledNode(Node):
         edge = saved.edge if saved.edge[0] in self.edges else (None, 0)
         if type(saved.held) is Packed:
             return with_history(saved.held.unpack(), edge)
-        return with_history(from_device(value) if _written(saved) else saved.held, edge)
+        same = saved.held._device is value or (state.watchers and not _written(saved))  # a recorder must know it
+        return with_history(saved.held if same else from_device(value), edge)
 
 
 def _written(saved: _Saved) -> bool:

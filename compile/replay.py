@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..autograd import grad
 from ..primitives import arithmetic, indexing, pooling, random, shaping, structure
-from ..tape import PRIMITIVES, Step, Tape, Var, apply, state, wrap
+from ..tape import PRIMITIVES, Step, Tape, TensorBase, Var, apply, state, wrap
 from .comparison import precision
 from .plan import backward_parts
 
-__all__ = ["replay"]
+__all__ = ["replay", "replay_tensors", "unwatched", "wide_leaf"]
 
 _EXACT = frozenset(
     prim.forward
@@ -146,6 +147,32 @@ def _last_uses(tape: Tape, wanted: Sequence[Var]) -> dict[Step, list[Var]]:
         found[step] = [var for var in used if var not in later]
         later |= used
     return found
+
+
+def replay_tensors(tape: Tape, inputs: Sequence[Any]) -> list[Any]:
+    """The outputs of the tape, run eagerly on tensors (see `wide_leaf`), with their graph."""
+    env: dict[Var, Any] = dict(zip(tape.inputs, inputs, strict=True))
+    for step in tape.steps:
+        env.update(zip(step.outputs, _replay_step(step, env), strict=True))
+    return [env[var] for var in tape.outputs]
+
+
+@contextlib.contextmanager
+def unwatched() -> Iterator[None]:
+    """Inside the block, nobody sees what is done, and graphs are made."""
+    now = state.now
+    before = now.recorder, now.watchers, now.grad_enabled, now.walk
+    now.recorder, now.watchers, now.grad_enabled, now.walk = None, (), True, None
+    try:
+        yield
+    finally:
+        now.recorder, now.watchers, now.grad_enabled, now.walk = before
+
+
+def wide_leaf(x: Any) -> Any:
+    """A tensor with the value of `x` in the dtype that replays use, a leaf that requires grad if `x` does."""
+    array = x._array if isinstance(x, TensorBase) else np.asarray(x)
+    return _leaf(array.astype(_wide(array.dtype)), isinstance(x, TensorBase) and x._requires_grad)
 
 
 def _leaf(array: Any, requires_grad: bool) -> Any:

@@ -11,15 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..storage import Storage
-from ..tape import TensorBase, alias, apply, is_inference, keep_on_device, renamed
-from ..tape.node import RefusingNode, next_sequence
-from ..tape.variable import Chain
+from ..tape import Node, TensorBase, alias, apply, edge_of, is_inference, keep_on_device, renamed
+from ..tape.node import RefusingNode, youngest_sequence
+from ..tape.variable import Chain, history
 from .device import store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
-    "MISS", "Anchors", "Mismatch", "finish", "fit", "item", "look", "pack", "refuse", "refusing", "replace_data",
-    "spare", "versioned",
+    "MISS", "Anchors", "Mismatch", "count_unseen", "finish", "fit", "item", "look", "look_again", "pack", "refuse",
+    "refusing", "replace_data", "spare", "version_of", "versioned",
 ]  # fmt: skip
 
 MISS = object()
@@ -100,6 +100,12 @@ def look(t: TensorBase, chain: Chain, followed: bool, kind: str | None) -> Tenso
     return seen if kind is None else renamed(kind, seen)  # type: ignore[arg-type]
 
 
+def look_again(t: TensorBase, kind: str) -> None:
+    """Let the view `t` have the history that what it looks at has been given, by a node of that `kind`."""
+    history(t)
+    renamed(kind, t)  # type: ignore[arg-type]
+
+
 def versioned(version: int) -> Storage:
     """Memory that was written to so many times."""
     storage = Storage()
@@ -129,20 +135,43 @@ _KNOWN_TENSOR = 4
 _KNOWN_VALUE = 3
 
 
-def finish(outputs: Any, written: Any, anchors: Anchors) -> None:
-    """Give each tensor its new value, where that was interrupted: their old ones may be gone."""
+def version_of(t: TensorBase) -> int:
+    """How many writes to the memory of `t` were counted."""
+    return 0 if t._storage is None else t._storage.version
+
+
+def finish(box: list[Any], written: Any, anchors: Anchors) -> None:
+    """Give each tensor its new value, where that was interrupted: `box` has the outputs, and then, by position, the
+    versions before of the tensors that were about to be given theirs in a way that takes several steps.
+    """
+    outputs, *begun = box
+    versions = dict(begun)
+    known = list(anchors)
     anchors.clear_all()
-    for t, k, count in written:
-        store(t, outputs[k], count)
+    for t, i, k, count in written:
+        if known[i] is not outputs[k] or t._device is not outputs[k]:
+            if i in versions and t._storage is not None:
+                t._storage.version = versions[i]
+            store(t, outputs[k], count)
 
 
-def refuse(t: TensorBase, refusing: type[RefusingNode], kind: str) -> None:
-    """Give `t`, which requires grad as the eager result does, a node that raises when a walk comes to it."""
+def count_unseen(t: TensorBase, count: int) -> None:
+    """Count so many writes to the memory of `t` that autograd does not see."""
+    if t._storage is None:
+        t._storage = Storage()
+    t._storage.memory.count_unseen(count)
+
+
+def refuse(t: TensorBase, refusing: type[Any], kind: str, behind: tuple[Any, ...]) -> None:
+    """Give `t`, which requires grad as the eager result does, a node that raises when a walk comes to it, on the way to
+    what is `behind`: tensors, or nodes.
+    """
     node = t._node = _new(refusing)
+    node.behind = behind
     node.kind = kind
     node.saved = ()
     node.extras = None
-    node.sequence = next_sequence()
+    node.sequence = youngest_sequence()
     t._requires_grad = True
 
 
@@ -155,8 +184,22 @@ def refusing(kind: str, error: type[Exception], message: str, like: Any) -> type
     What all of them have is the class's, so that one is made as fast as a tensor.
     """
     node = RefusingNode(kind, error, message, like)
-    return type("CompiledBackward", (RefusingNode,), {name: getattr(node, name) for name in _SAME} | _REFUSES)
+    return type("CompiledBackward", (_Ended,), {name: getattr(node, name) for name in _SAME} | _REFUSES)
 
 
-_SAME = ("error", "message", "leaf", "edges", "indices", "plan", "outputs", "shape", "dtype")
+class _Ended(RefusingNode):
+    """A `RefusingNode` that knows what it leads to, by the tensors there."""
+
+    __slots__ = ("behind",)
+
+    behind: tuple[Any, ...]
+
+    @property
+    def edges(self) -> tuple[Node, ...]:  # type: ignore[override]
+        """The nodes behind."""
+        nodes = [edge_of(x)[0] if isinstance(x, TensorBase) else x for x in self.behind]
+        return tuple([node for node in nodes if node is not None])
+
+
+_SAME = ("error", "message", "leaf", "indices", "plan", "outputs", "shape", "dtype")
 _REFUSES = {"__slots__": (), "refuses": True}

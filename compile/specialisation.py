@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tape import Step, Tape, TensorBase, Var, chain_of
+from ..tape import Step, Tape, TensorBase, Var, chain_of, wrap
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .data_checks import HostCheck, settle_checks
@@ -25,7 +25,8 @@ from .programs import live_steps, program_of
 from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
 from .recorded_forward import RecordedForward, Recording
-from .runtime import Anchors, pack
+from .replay import replay_tensors
+from .runtime import Anchors, count_unseen, pack
 from .signature import modes
 from .verify import Report, check
 
@@ -126,12 +127,19 @@ class Specialisation:
         outs = [o for _, o, _ in self.histories.live]
         tape, walks = self.tape, self.histories.walks
         if walks is None:
-            return differentiable_forward(pure, needs, outs, tape.name)
+            return differentiable_forward(pure, needs, outs, tape.name, self._eager)
         recording = Recording(tape.name, steps, tape.pulls, tape.inputs, len(self.scalars), checked)
         targets = {position: k for k, position in enumerate(needs)}
         forward = RecordedForward(recording, tape.outputs, outs, needs, targets, walks, self._compiling)
         forward.readings = self.histories.readings
         return forward
+
+    def _eager(self, *inputs: Any) -> list[Any]:
+        """What the program stands for, of tensors in double precision."""
+        if not self.scalars:
+            return replay_tensors(self.tape, inputs)
+        numbers, *tensors = inputs
+        return replay_tensors(self.tape, [*tensors, *map(wrap, [np.array(x) for x in numbers._array])])
 
     def _lasting(self) -> set[int]:
         """The tensors that may be known by their buffers: leaves, in memory of their own, that are no arguments."""
@@ -301,6 +309,7 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
             continue
         before = run.before[id(t)][1]
         v, label = text.tensor(i, found), run.label(i)
+        text.rewired |= t._node is not before.node or t._requires_grad is not before.requires_grad
         if t._grad is not before.grad:
             count = len(text.outputs)
             text.effects.append(f"{v}._grad = {describer.value(t._grad, f'{label}.grad')}")
@@ -340,6 +349,8 @@ def _writes(run: EagerRun, text: Description) -> list[tuple[int, int, int]]:
             del written[i]
     for i, var in written.items():
         text.output(var, run.label(i), recorder.captures[i]._array)
+        if unseen := _count_of_unseen_writes(run, i):
+            text.effects.append(f"{text.constant(count_unseen)}({text.tensor(i, run.signature.found)}, {unseen})")
         text.changed.append(run.label(i))
         found.append((i, len(text.outputs) - 1, _count_of_writes(run, i)))
     return found
@@ -367,6 +378,15 @@ def _count_of_writes(run: EagerRun, i: int) -> int:
     t = run.recorder.captures[i]
     before = run.before.get(id(t))
     return 1 if before is None or t._storage is None else t._storage.version - before[1].version
+
+
+def _count_of_unseen_writes(run: EagerRun, i: int) -> int:
+    """How many writes to the memory of a captured tensor autograd did not see."""
+    t = run.recorder.captures[i]
+    before = run.before.get(id(t))
+    if before is None or t._storage is None or i in run.recorder.replaced:
+        return 0
+    return t._storage.writes - before[1].writes - _count_of_writes(run, i)
 
 
 def _pruned(run: EagerRun, outputs: list[Var], also: set[Var]) -> tuple[Tape, list[int], list[int], list[Any]]:

@@ -113,6 +113,11 @@ class _Walk:
                 if node.refuses:  # the way to a target may lead through it
                     node.pull(None, create_graph=False)
         self.needed = _needed(nodes, self.ends)
+        for node in reversed(nodes):  # those that refuse are the youngest
+            if not node.refuses:
+                break
+            if node in self.needed:
+                node.pull(None, create_graph=False)
         self.capture = capture
 
     def reached(self) -> set[Node]:

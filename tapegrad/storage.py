@@ -17,15 +17,17 @@ class Storage:
     `version` counts in-place writes that autograd knows of; a saved tensor remembers the version it was saved at. It is
     `UNCOUNTED` for memory made in inference mode. `writer` is the code that wrote last, and where in it (set by then).
     `exported` is set once a NumPy array sharing the memory left the library, so that the memory must stay where it is.
-    `.data` looks at the same memory but counts its writes apart: its Storage names the first one in `origin`.
+    `.data` looks at the same memory but counts its writes apart: its Storage names the first one in `origin`, which
+    counts them as `unseen` (unset: none).
     A tensor that was never aliased, written to or saved as an output has no Storage yet; that reads as version 0.
     """
 
-    __slots__ = ("__weakref__", "exported", "origin", "version", "writer")
+    __slots__ = ("__weakref__", "exported", "origin", "unseen", "version", "writer")
 
     version: int
     exported: bool
     origin: Storage | None
+    unseen: int
     writer: tuple[CodeType, int]
 
     def __init__(self, origin: Storage | None = None) -> None:
@@ -37,6 +39,18 @@ class Storage:
         """Count a write, or several, unless writes to this memory are not counted."""
         if self.version != UNCOUNTED:
             self.version += count
+            if self.origin is not None:
+                self.origin.count_unseen(count)
+
+    def count_unseen(self, count: int) -> None:
+        """Count so many writes that autograd does not see."""
+        self.unseen = getattr(self, "unseen", 0) + count
+
+    @property
+    def writes(self) -> int:
+        """The number of writes to the memory, seen by autograd or not."""
+        memory = self.memory
+        return memory.version + getattr(memory, "unseen", 0)
 
     @property
     def memory(self) -> Storage:

@@ -136,6 +136,25 @@ def _users_module(module: types.ModuleType, place: Place, code: Code, found: Rea
         if (number, name) not in found.known and module.__dict__.get(name, module) is not module:
             found.known.add((number, name))
             _global(module.__dict__[name], Place(number, ".", name), code, found)
+    from ..tensor import Tensor  # which comes later
+
+    computed = [name for name in code.attributes if name not in module.__dict__ and not hasattr(Tensor, name)]
+    _computed(module, number, computed, found)
+
+
+def _computed(module: types.ModuleType, number: int, names: list[str], found: Reachable) -> None:
+    """What computes those of the names that a module of the user's does not have, if something does.
+
+    Raises UnsupportedError where that is its class, as what that reads of the module is not known.
+    """
+    kind = type(module)
+    for name in names if kind is not types.ModuleType else ():
+        if hasattr(kind, "__getattr__") or name in {x for base in kind.__mro__[:-2] for x in vars(base)}:
+            raise found.refusal(number, f"is a module whose class computes attributes, such as {name!r}")
+    compute = module.__dict__.get("__getattr__")
+    if names and compute is not None and (number, "__getattr__") not in found.known:
+        found.known.add((number, "__getattr__"))
+        found.look(compute, Place(number, ".", "__getattr__"))
 
 
 def method(value: Any, number: int, found: Reachable) -> None:

@@ -19,10 +19,16 @@ from .variable import TensorBase, history, storage_of, wrap
 
 __all__ = [
     "AccumulateGrad", "Node", "RefusingNode", "accumulator_of", "attached", "edge_of", "exposed", "make_node",
-    "next_sequence", "with_history",
+    "next_sequence", "with_history", "youngest_sequence",
 ]  # fmt: skip
 
 next_sequence = itertools.count().__next__
+
+
+def youngest_sequence() -> int:
+    """One that is larger than all of `next_sequence`."""
+    return next_sequence() + (1 << 60)
+
 
 Edge = tuple["Node | None", int]
 
@@ -122,8 +128,13 @@ class Node:
 
     def release(self) -> None:
         """Forget the saved values; a node that saves no tensors stays usable, as in PyTorch."""
-        if self.plan.tensor_slots:
+        if self.forgets:
             self.saved = None
+
+    @property
+    def forgets(self) -> bool:
+        """Whether `release` makes it useless."""
+        return bool(self.plan.tensor_slots)
 
     def unpack(self, as_tensors: bool) -> Any:
         """The saved values, tensors as arrays (or as tensors with their history).
@@ -278,7 +289,11 @@ _classes["AccumulateGrad"] = AccumulateGrad
 
 
 class RefusingNode(Node):
-    """A node called `kind` that raises `error(message)` when a cotangent is pulled through it."""
+    """A node called `kind` that raises `error(message)` when a cotangent is pulled through it.
+
+    What is behind it may be older than any target: it is younger than all nodes of other kinds, for no walk to leave it
+    out.
+    """
 
     __slots__ = ("error", "message")
 
@@ -294,7 +309,7 @@ class RefusingNode(Node):
         self.saved = ()
         self.outputs = 1
         self.shape, self.dtype = like.shape, like.dtype
-        self.sequence = next_sequence()
+        self.sequence = youngest_sequence()
 
     def differentiable(self) -> list[int]:
         """No operand."""

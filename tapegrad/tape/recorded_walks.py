@@ -102,9 +102,13 @@ class RecordedWalks(RecordedMemory):
         """Called before a walk that becomes one step, and frees what it uses: refuse what the tape cannot express."""
         for t in (*roots, *leaves):
             self.read(t)
-        overwritten = self._overwritten()
-        if overwritten and overwritten & self._used_behind([self.read(t) for t in roots]):
+        if self.overwritten_behind([self.read(t) for t in roots]):
             raise self.unsupported("backward through a value that was overwritten through .data after it was used")
+
+    def overwritten_behind(self, roots: Sequence[Var]) -> bool:
+        """Whether a walk back from the roots may read what was overwritten in a way that autograd does not see."""
+        overwritten = self._overwritten()
+        return bool(overwritten) and not overwritten.isdisjoint(self._used_behind(roots))
 
     def _overwritten(self) -> set[Var]:
         return {var for memory in self._memory.values() for var in memory.overwritten}
@@ -120,6 +124,8 @@ class RecordedWalks(RecordedMemory):
                 elif step.prim.name != "stop_gradient":
                     passed.update(step.vars)
                     used.update(step.vars)
+                    if _uses_output(step):
+                        used.update(step.outputs)
         return used
 
     # What a walk gave
@@ -282,3 +288,9 @@ def _within(ranges: Sequence[tuple[int, int]], node: Node) -> bool:
 
 def _tables(extras: Any) -> list[HookTable]:
     return [*extras.tensor.values(), extras.before, extras.after, extras.accumulated]
+
+
+def _uses_output(step: Step) -> bool:
+    """Whether a rule of the step reads what it came to."""
+    needing = [i for i, x in enumerate(step.inputs) if isinstance(x, Var) and x.requires_grad and step.prim.rule(i)]
+    return bool(needing) and any(kind == "out" for kind, _ in step.prim.plan(sum(1 << i for i in needing)).sources)

@@ -8,6 +8,7 @@ a change.
 import collections
 import copy
 import functools
+import importlib
 import math
 import os
 import random
@@ -1686,3 +1687,43 @@ def test_without_guards_what_needs_none_still_compiles():
         x = tg.tensor([1.0, value])
         assert_alike(step(x), fast(x))
         assert config.last == 1.0 + value
+
+
+def test_what_a_module_computes(tmp_path, monkeypatch):
+    """Its `__getattr__` is looked into like any function; what its class computes is refused."""
+    (tmp_path / "computing.py").write_text(
+        "_n = 2.0\ndef __getattr__(name):\n    if name == 'scale': return _n\n    raise AttributeError(name)\n"
+    )
+    (tmp_path / "of_a_class.py").write_text(
+        "import sys, types\n"
+        "class Computing(types.ModuleType):\n"
+        "    scale = property(lambda self: self._n)\n"
+        "_n = 2.0\n"
+        "known = 3.0\n"
+        "sys.modules[__name__].__class__ = Computing\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    computing, of_a_class = map(importlib.import_module, ("computing", "of_a_class"))
+    monkeypatch.setitem(globals(), "computing", computing)
+    monkeypatch.setitem(globals(), "of_a_class", of_a_class)
+    fast = tg.jit(reads_what_a_module_computes)
+    for n in (2.0, 2.0, 3.0, 3.0, 2.0):
+        computing._n = n
+        assert fast(tg.ones(1)).tolist() == [n]
+    with pytest.raises(tg.UnsupportedError, match="whose class computes attributes, such as 'scale'"):
+        tg.jit(reads_what_a_class_computes)(tg.ones(1))
+    assert tg.jit(reads_past_what_a_class_computes)(tg.ones(1)).tolist() == [3.0]
+    for name in ("computing", "of_a_class"):
+        del sys.modules[name]
+
+
+def reads_what_a_module_computes(x):
+    return x * computing.scale  # noqa: F821  (a global while the test runs)
+
+
+def reads_what_a_class_computes(x):
+    return x * of_a_class.scale  # noqa: F821
+
+
+def reads_past_what_a_class_computes(x):
+    return x * of_a_class.known  # noqa: F821

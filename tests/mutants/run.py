@@ -54,6 +54,8 @@ FILES = {
     "outside": ["tests/compile/test_outside.py"],
     "user_code": ["tests/compile/test_outside_user_code.py"],
     "packs": ["tests/compile/test_packs.py"],
+    "mixed": ["tests/compile/test_mixed_pieces.py"],
+    "interrupts": ["tests/compile/test_interrupts.py"],
     "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
