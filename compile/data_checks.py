@@ -72,7 +72,7 @@ class HostCheck:
     def __call__(self, *inputs: Any) -> bool:
         """Whether it holds. It is known of a single array on the device, which stays as it is, if that was the last.
 
-        A step may raise IndexError, where what an earlier check asks of the program does not hold: no program fits then.
+        A step may raise IndexError, where what an earlier check asks of the program does not hold: none fits then.
         """
         single = inputs[0] if len(inputs) == 1 else None
         last, held = self._last

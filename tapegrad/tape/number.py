@@ -225,7 +225,7 @@ class Numbers:
     def require(self, required: Required, answer: Var, held: bool) -> None:
         """An operation asked whether what it requires holds, which is the value of `answer`."""
         position = self._note("item", (answer,), (False,), held)
-        self.guards.append(Guard(position, held, str(required.requirement), user_source(), required))
+        self.guards.append(Guard(position, held, str(required.requirement), own_source(), required))
 
     def _position(self, operation: str, operands: tuple[Any, ...], value: Any) -> int:
         operands = tuple([plain(x) if type(x) is Number and x._numbers is not self else x for x in operands])
