@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..tape.number import OPERATIONS, READS, Came, Guard, Note
-from .pullback import Graph, Save
+from .compiled_node import Graph, Save
 from .runtime import refusing
 from .writer import Writer
 

@@ -25,10 +25,10 @@ from ..tape.recorded_inputs import whole_of
 from ..tape.variable import classes_on_device, fresh_on_device
 from ..tree import registered
 from .body import Body
+from .compiled_node import held, kept_apart
 from .device import store, value_of
 from .packs import Pack
 from .paths import NoPath, Paths
-from .pullback import held, kept_apart
 from .runtime import (
     MISS,
     Mismatch,

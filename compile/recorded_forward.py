@@ -16,11 +16,12 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..tape import Step, Tape, TensorBase, Var, state, wrap
 from ..tape.program import Pull
+from .compiled_node import CompiledNode
 from .lower import lower_flat
 from .operation import JaxOperation
 from .outlook import Outlook, Reading
 from .programs import live_steps, program_of
-from .pullback import CompiledNode, DifferentiableForward, Residual
+from .pullback import DifferentiableForward, Residual
 from .replay import replay
 from .runtime import pack
 from .trial import Problem

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import tapegrad as tg
+from tapegrad.compile.compiled_node import Graph, Save
 from tapegrad.compile.device import from_device, value_of
-from tapegrad.compile.pullback import Graph, Save, differentiable_forward
+from tapegrad.compile.pullback import differentiable_forward
 from tapegrad.errors import GraphFreedError, InPlaceError
 
 RNG = np.random.default_rng(1)

@@ -648,12 +648,15 @@ JIT = [
     ),
     *_of(
         "compile/pullback.py",
+        ("None if not g._requires_grad else own", "own", "mixed"),
+    ),
+    *_of(
+        "compile/compiled_node.py",
         ("        self._used |= self._met\n", "        self._used |= {*range(self.outputs)}\n", "mixed"),
         ("            if not self._used.isdisjoint(outs):\n", "            if False:\n", "mixed"),
         ("                if edge[0] is not None:\n", "                if False:\n", "mixed"),
         ("                if storage.writes != writes:\n", "                if False:\n", "mixed"),
         ("saved.changed_unseen():", "False:", "mixed"),
-        ("None if not g._requires_grad else own", "own", "mixed"),
         ("saved.held if same else from_device(value)", "saved.held", "mixed outside"),
     ),
     *_of(
