@@ -20,6 +20,7 @@ import numpy as np
 from ..dtypes import get_default_dtype
 from ..environment import hooks_of
 from ..tape import edge_of, state
+from ..tape.hooks import leaves_with_extras
 from ..tape.number import Came, came_to, outcome_of
 from ..tape.recorded_inputs import whole_of
 from ..tape.variable import classes_on_device, fresh_on_device
@@ -56,7 +57,8 @@ _NAMES: dict[str, Any] = {
     "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
     "edge_of": edge_of,
     "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item,
-    "kept_apart": kept_apart, "look": look, "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of,
+    "kept_apart": kept_apart, "leaves_with_extras": leaves_with_extras,
+    "look": look, "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of,
     "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
     "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "version_of": version_of,
     "versioned": versioned,
@@ -68,7 +70,7 @@ _NAMES: dict[str, Any] = {
 def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
     """Set `spec.call` (None where the way to something cannot be written down) and `spec.run`."""
     names = dict(_NAMES)
-    names |= {"A": spec.anchored_ids, "B": spec.anchors, "L": {}, "P": [None, None], "S": spec}
+    names |= {"A": spec.anchored_ids, "B": spec.anchors, "E": [None], "L": {}, "P": [None, None], "S": spec}
     names |= {"program": spec.program, "forward": spec.forward}
     names["device_class"], names["part_class"] = classes_on_device()
     names.update({f"c{i}": value for i, value in enumerate(spec.text.constants)})
@@ -96,6 +98,7 @@ def _modes(paths: Paths) -> list[str]:
         f"        if len(now.watchers) != {int(spec.inference)}: return MISS",
         f"        if default_dtype() is not {paths.constant(default)}: return MISS",
         f"        if len(args) != {len(signature.names)} or len(kwargs) != {len(signature.keywords)}: return MISS",
+        "        if leaves_with_extras[0] != E[0]: return MISS",
         "        seen = set()",
     ]
 
@@ -103,7 +106,8 @@ def _modes(paths: Paths) -> list[str]:
 def _given(spec: Specialisation) -> list[str]:
     """Lines that take everything from lists."""
     found = spec.signature.found
-    lines = [f"        v{n} = objects[{n}]" for n in range(len(found.objects))]
+    lines = ["        E[0] = leaves_with_extras[0]"]
+    lines += [f"        v{n} = objects[{n}]" for n in range(len(found.objects))]
     lines += [f"        f{i} = floats[{i}]" for i in range(len(found.floats))]
     lines += _derived(spec)
     lines += [

@@ -230,6 +230,13 @@ def _problem(run: EagerRun, nodes: Sequence[Node], inputs: Mapping[Edge, int]) -
         for value, storage, version in node.kept():
             if storage is not None and storage.version != version:
                 return Problem(InPlaceError, str(node.modified(value, storage, version)))
+    grown = {id(t) for i, t in enumerate(run.recorder.captures) if run.recorder.became_leaf_inside(i)}
+    if any(node.leaf is not None and id(node.leaf()) in grown for node in nodes):
+        return Problem(
+            UnsupportedError,
+            f"gradient through the result of the jitted function {run.recorder.tape.name!r} to a tensor that it called "
+            "requires_grad_() on: do that before the call, or call backward() or autograd.grad inside",
+        )
     if any(node.leaf is not None and (node, 0) not in inputs for node in nodes):
         return Problem(
             UnsupportedError,

@@ -32,6 +32,7 @@ class Paths(Writer):
         self._dicts: set[int] = set()
         self._given: list[str] = []  # the tensors that are not known by their buffers
         self._types: dict[int, Any] = {}  # of what has been checked to be of that very type
+        self._attributed = {check.place for check in self.found.checks if check.kind == "attributes"}
         self._position = {number: i for i, number in enumerate(self.found.tensors)}
 
     def write(self) -> None:
@@ -140,6 +141,8 @@ class Paths(Writer):
         meta = spec.signature.metas[i]
         known = self.constant(meta)
         flags = f"{v}._requires_grad is not {meta.requires_grad} or {v}._node is not None"
+        if number not in self._attributed:
+            self.line(f"if {v}.__dict__: return MISS")
         if i not in spec.used and meta.kind is None and self.found.places[number].name == "_grad":
             # its shape and dtype are those of the tensor that it is the gradient of, and who else has it is no matter
             self.line(f"if {v}._view is not None or type({v}) is not part_class and {v}._device is None:")

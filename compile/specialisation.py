@@ -329,7 +329,11 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
         if retains_grad(t) and id(t) not in run.retained:
             text.retained.append(v)
         if t._requires_grad is not before.requires_grad:
-            text.effects.append(f"{v}._requires_grad = {t._requires_grad}")
+            line = f"{v}._requires_grad = {t._requires_grad}"
+            if t._requires_grad:
+                text.build.insert(0, line)  # of what it is from here on, new tensors may be views
+            else:
+                text.effects.append(line)
             text.changed.append(f"{label}.requires_grad")
 
 

@@ -21,6 +21,8 @@ __all__ = ["Anomaly", "active_anomaly"]
 class Anomaly(Watcher):
     """Notes the stack at each operation. With `check_nan`, a nan that a node returns in backward is an error."""
 
+    looks_inside = True
+
     def __init__(self, check_nan: bool) -> None:
         self.check_nan = check_nan
         self.running: Node | None = None

@@ -63,6 +63,8 @@ def increment_version(tensor: Tensor | Iterable[Tensor]) -> None:
 class _SavedHooks(Watcher):
     """Has what nodes save put away by `pack_hook`, and brought back by `unpack_hook`."""
 
+    looks_inside = True
+
     def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
         self.pack_hook = pack_hook
         self.unpack_hook = unpack_hook

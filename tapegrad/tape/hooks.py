@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from .variable import TensorBase
 
 __all__ = [
-    "Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "move_retained",
-    "register",
+    "Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "leaves_with_extras",
+    "move_retained", "register",
 ]  # fmt: skip
 
 Hook = Callable[..., Any]
@@ -103,7 +103,12 @@ def extras_of(node: Node) -> Extras:
     """The extras of `node`, made now if it has none."""
     if node.extras is None:
         node.extras = Extras()
+        leaves_with_extras[0] += node.leaf is not None
     return node.extras
+
+
+leaves_with_extras = [0]
+"""How many leaves have ever got extras: if it is as it was, no leaf has hooks that had no extras then."""
 
 
 hooked_leaves: dict[int, weakref.ref[Node]] = {}

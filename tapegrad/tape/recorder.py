@@ -103,6 +103,10 @@ class Recorder(RecordedNumbers):
         if t._storage is not None:
             entry.seen = self.register(t).count
 
+    def became_leaf_inside(self, position: int) -> bool:
+        """Whether the derivative of an input is taken with respect to what it became by `requires_grad_()`."""
+        return self._entries[id(self.captures[position])].leaf is not self.tape.inputs[position]
+
     def detached(self, t: TensorBase) -> None:
         """`t.detach_()` of what has a history: from here on its value has none."""
         self.read(t)

@@ -1727,3 +1727,133 @@ def reads_what_a_class_computes(x):
 
 def reads_past_what_a_class_computes(x):
     return x * of_a_class.known  # noqa: F821
+
+
+# What was not there when the program was made
+
+
+def hundredfold(g):
+    return g * 100
+
+
+def accumulated(t):
+    def hook(leaf):
+        leaf.grad = leaf.grad * 100
+
+    return t.register_post_accumulate_grad_hook(hook)
+
+
+def several(t):
+    return tg.autograd.graph.register_multi_grad_hook([t], lambda grads: t.__setattr__("seen", len(grads)))
+
+
+def before_accumulation(t):
+    return tg.autograd.graph.get_gradient_edge(t).node.register_prehook(lambda grads: (grads[0] * 100,))
+
+
+HOOKS = [lambda t: t.register_hook(hundredfold), accumulated, several, before_accumulation]
+
+
+@pytest.mark.parametrize("register", HOOKS, ids=["hook", "accumulated", "several", "node"])
+@pytest.mark.parametrize("of_argument", [False, True])
+def test_a_first_hook_on_a_leaf(register, of_argument):
+    def step(x):
+        x.grad = w.grad = None
+        (w * x).sum().backward()
+        return x.grad if of_argument else w.grad
+
+    def run(step):
+        found = []
+        for k in range(7):
+            x = tg.full((2,), 1.0 + k, requires_grad=True)
+            if k == 4:
+                handle = register(x if of_argument else w)
+            found.append(step(x).tolist())
+            found.append(getattr(x if of_argument else w, "seen", None))
+            if k == 5:
+                handle.remove()
+        return found
+
+    w = tg.ones(2, requires_grad=True)
+    eager = run(step)
+    w = tg.ones(2, requires_grad=True)
+    assert run(tg.jit(step)) == eager
+
+
+def test_saved_tensor_hooks_around_a_call():
+    def step(x):
+        w.grad = None
+        (w * x).exp().sum().backward()
+        return w.grad.tolist()
+
+    w = tg.tensor([1.0, 2.0], requires_grad=True)
+    fast, packed = tg.jit(step), []
+    for _ in range(3):
+        fast(tg.ones(2))
+    for _ in range(2):
+        with tg.autograd.graph.saved_tensors_hooks(lambda t: packed.append(1) or t * 0, lambda t: t):
+            assert fast(tg.ones(2)) == [0.0, 0.0]
+    assert len(packed) < 20
+    assert fast(tg.ones(2)) == step(tg.ones(2))
+
+
+def test_anomaly_mode_around_a_call():
+    def step():
+        w.grad = None
+        (w * 0).sqrt().sum().backward()
+
+    w = tg.ones(2, requires_grad=True)
+    fast = tg.jit(step)
+    for _ in range(3):
+        fast()
+    with (
+        pytest.warns(UserWarning, match="Anomaly|Error detected"),
+        tg.autograd.detect_anomaly(),
+        pytest.raises(tg.errors.AnomalyError),
+    ):
+        fast()
+    fast()
+
+
+def test_a_first_attribute_of_a_tensor():
+    def function(x):
+        return x * (2 if hasattr(w, "tag") else 1) * getattr(x, "factor", 1.0)
+
+    w = tg.ones(2)
+    fast = tg.jit(function)
+    for tagged, factor in [(False, None)] * 4 + [(True, None), (True, 5.0), (True, 6.0), (False, None)]:
+        x = tg.ones(2)
+        if tagged:
+            w.tag = 1
+        elif hasattr(w, "tag"):
+            del w.tag
+        if factor is not None:
+            x.factor = factor
+        assert fast(x).tolist() == function(x).tolist()
+
+
+def test_a_tensor_that_is_made_to_require_grad_inside():
+    def function(x):
+        return (x.requires_grad_() * x).sum()
+
+    def view(x):
+        return x.requires_grad_().view(-1)[0]
+
+    def inside(x):
+        (x.requires_grad_() * x).sum().backward()
+        return x.grad
+
+    fast, fast_view, fast_inside = tg.jit(function), tg.jit(view), tg.jit(inside)
+    for k in range(4):
+        x, y = tg.full((2,), 1.0 + k), tg.full((2,), 1.0 + k)
+        fast_view(y).backward()
+        assert y.grad.tolist() == [1, 0]
+        assert fast_inside(tg.full((2,), 1.0 + k)).tolist() == [2.0 + 2 * k] * 2
+        result = fast(x)
+        assert x.requires_grad
+        if k < 2:  # recorded, and run eagerly for that
+            result.backward()
+            assert x.grad.tolist() == [2.0 + 2 * k] * 2
+        else:
+            with pytest.raises(tg.UnsupportedError, match=r"that it called requires_grad_\(\) on"):
+                result.backward()
