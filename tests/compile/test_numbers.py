@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 
 import tapegrad as tg
 import tapegrad.nn.functional as F  # noqa: N812
-from tapegrad.tape import PRIMITIVES, apply
 from tapegrad.testing import max_compiles
 
 from .alongside import Pair, assert_alike
@@ -316,19 +315,6 @@ def test_constants_that_are_equal_are_not_the_same():
     fast = tg.jit(step)
     for _ in range(3):
         assert repr(fast(tg.ones(3))) == repr(step(tg.ones(3))) == "(6, 6.0, 3, 0.0, -0.0)"
-
-
-def test_a_followed_number_as_a_parameter_of_a_primitive_is_guarded():
-    held = SimpleNamespace(value=2.0)
-
-    def function(x):
-        params = {"shape": (2,), "value": held.value, "dtype": np.dtype(np.float32)}
-        return x + apply(PRIMITIVES["full"], (), params)
-
-    fast = tg.jit(function)
-    for value in (2.0, 2.0, 2.0, 3.0, 3.0, 4.0, 2.0):
-        held.value = value
-        assert fast(tg.zeros(2)).tolist() == [value, value]
 
 
 def test_memory_that_python_looks_at_is_not_written_to():

@@ -805,7 +805,6 @@ JIT = [
     ),
     *_of(
         "tapegrad/tape/recorded_numbers.py",
-        ("{name: x._plain() if type(x) is Number", "{name: plain(x) if type(x) is Number", "numbers stale"),
         ("self._read_out.add(storage_of(t).memory)", "pass", "numbers"),
         ('self.numbers.ask("bool", self.numbers.item(self.stopped(self.read(t)), t._array.item()))', "pass", "stale"),
         ("        self.numbers.read(self.stopped(self.read(t)), t._array, what)\n", "", "stale"),
