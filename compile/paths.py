@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..environment import Check, Place, class_names, slots_of
 from ..environment.objects import public_names
 from ..environment.outside import process
+from ..tape import RemovableHandle
 from ..tree import registered
 from .writer import Writer
 
@@ -202,4 +203,5 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "slots": lambda x: (type(x), slots_of(x)),
     "static": _static,
     "public": public_names,
+    "registered": RemovableHandle.is_registered,
 }

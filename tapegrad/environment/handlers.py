@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..dtypes import dtype
-from ..tape import TensorBase
+from ..tape import RemovableHandle, TensorBase
 from ..tree import registered
 from . import functions, objects, values
 from .reachable import Handler, Place, Reachable, changing
@@ -101,6 +101,7 @@ _HANDLERS: dict[type, Handler] = {
     type(threading.RLock()): functions.identity,
     np.ufunc: functions.identity,
     logging.Logger: values.logger,
+    RemovableHandle: values.hook_handle,
     functools.partial: functions.partial,
     staticmethod: functions.wrapper,
     classmethod: functions.wrapper,

@@ -13,6 +13,7 @@ __all__ = [
     "array",
     "attributes",
     "complex_",
+    "hook_handle",
     "hooks_of",
     "logger",
     "mapping",
@@ -45,6 +46,13 @@ def hooks_of(t: TensorBase) -> list[Any]:
         return []
     tables = [*extras.tensor.values(), extras.before, extras.after, extras.accumulated]
     return [hook for table in tables for hook in table.values()]
+
+
+def hook_handle(value: Any, number: int, found: Reachable) -> None:
+    """The handle of a hook: its number, and whether the hook is there still; that is found where it is registered."""
+    found.note("type", number, type(value))
+    found.note("registered", number, value.is_registered())
+    found.look(value.id, Place(number, "slot", "id"))
 
 
 def attributes(value: Any, number: int, found: Reachable) -> None:

@@ -46,12 +46,19 @@ class RemovableHandle:
         self.id = RemovableHandle._next_id()
         self._tables = [weakref.ref(table) for table in tables]
 
+    def is_registered(self) -> bool:
+        """Whether the hook is there still."""
+        return bool(self._holding())
+
+    def _holding(self) -> list[HookTable]:
+        return [table for reference in self._tables if (table := reference()) is not None and self.id in table]
+
     def remove(self) -> None:
         """Take the hook away; nothing happens if it is gone."""
-        for reference in self._tables:
-            table = reference()
-            if table is not None:
-                table.pop(self.id, None)
+        for table in self._holding():
+            if state.recorder is not None:
+                state.recorder.unhooked(self.id, table)
+            del table[self.id]
 
     def __enter__(self) -> Self:
         return self

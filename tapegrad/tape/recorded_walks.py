@@ -218,6 +218,11 @@ class RecordedWalks(RecordedMemory):
         self.user_code = "a hook"
         self._hooks.append((number, table))
 
+    def unhooked(self, number: int, table: HookTable) -> None:
+        """A hook is about to be removed: for jit it must have been registered here."""
+        if self.strict and not any(table is other and number == n for n, other in self._hooks):
+            raise self.unsupported("removing a hook that was registered outside: remove() it outside, too")
+
     def refuse_lasting_hooks(self, results: Sequence[TensorBase]) -> None:
         """Raise UnsupportedError if a hook registered here would stay on a tensor that others have."""
         if not self._hooks:

@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import functools
+import gc
 import io
 import threading
 
@@ -300,3 +301,96 @@ def test_autograd_grad_goes_through_a_jitted_result() -> None:
     for _ in range(3):
         y = (fast(w) * 3).sum() + v.sum()
         assert [g.tolist() for g in tg.autograd.grad(y, [w, v])] == [[6.0], [1.0]]
+
+
+def tripled(grad):
+    return grad * 3
+
+
+class Hooked:
+    """Something that keeps the handle of a hook on its parameter."""
+
+    def __init__(self):
+        self.w = tg.tensor([1.0, 2.0], requires_grad=True)
+        self.handle = self.w.register_hook(tripled)
+
+    def step(self, x):
+        self.w.grad = None
+        (self.w * x).sum().backward()
+        return self.w.grad
+
+
+def test_a_kept_handle_of_a_hook_is_no_matter_and_the_hook_is_seen():
+    owner = Hooked()
+    fast = tg.jit(owner.step)
+    for _ in range(3):
+        assert fast(tg.ones(2)).tolist() == [3.0, 3.0]
+    owner.handle.remove()
+    assert fast(tg.ones(2)).tolist() == [1.0, 1.0]
+    owner.handle = owner.w.register_hook(lambda grad: grad * 5)
+    assert fast(tg.ones(2)).tolist() == [5.0, 5.0]
+
+
+def test_a_hook_that_is_registered_anew_before_each_call_does_not_compile_each_time():
+    owner = Hooked()
+    fast = tg.jit(owner.step)
+    for _ in range(6):
+        owner.handle.remove()
+        owner.handle = owner.w.register_hook(tripled)
+        assert fast(tg.ones(2)).tolist() == [3.0, 3.0]
+    assert len(fast.specialisations) <= 2
+
+
+def test_a_handle_from_outside_is_itself_and_its_number_never_stale():
+    owner = Hooked()
+    fast = tg.jit(lambda x: (owner.handle, x * 0 + owner.handle.id))
+    for _ in range(4):
+        handle, number = fast(tg.zeros(1))
+        assert handle is owner.handle
+        assert number.item() == handle.id
+        owner.handle = owner.w.register_hook(lambda grad: grad)
+
+
+@pytest.mark.parametrize("how", ["remove", "with"])
+def test_removing_a_hook_that_was_registered_outside_is_refused(how):
+    owner = Hooked()
+
+    def function(x):
+        if how == "remove":
+            owner.handle.remove()
+        else:
+            with owner.handle:
+                pass
+        return owner.step(x)
+
+    with pytest.raises(tg.UnsupportedError, match="removing a hook that was registered outside"):
+        tg.jit(function)(tg.ones(2))
+    assert owner.step(tg.ones(2)).tolist() == [3.0, 3.0]
+    owner.handle.remove()  # gone: from now on the same does nothing, here as eagerly
+    assert tg.jit(function)(tg.ones(2)).tolist() == [1.0, 1.0]
+
+
+def test_a_handle_whose_hook_is_gone_is_another_case():
+    owner = Hooked()
+
+    def function(x):
+        owner.handle.remove()
+        return x * 2
+
+    fast = tg.jit(function)
+    for _ in range(4):  # handles change, and so their numbers are followed
+        owner.handle.remove()
+        fast(tg.ones(2))
+        owner.w = tg.ones(2, requires_grad=True)
+        owner.handle = owner.w.register_hook(tripled)
+    with pytest.raises(tg.UnsupportedError, match="registered outside"):
+        fast(tg.ones(2))
+    owner.w = None
+    for _ in range(4):
+        gc.collect()  # what the hook was on
+        fast(tg.ones(2))
+        owner.handle = tg.ones(2, requires_grad=True).register_hook(tripled)
+    kept = tg.ones(2, requires_grad=True)
+    owner.handle = kept.register_hook(tripled)
+    with pytest.raises(tg.UnsupportedError, match="registered outside"):
+        fast(tg.ones(2))
