@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import functools
 import random
+import sys
 import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from ..environment.objects import public_names
 from ..generator import default_generator
 from ..tape import state
 from ..tape.state import device_lock
@@ -69,6 +71,22 @@ class Jitted:
         if recorder is not None and not name.startswith("_"):
             raise recorder.unsupported(f"setting the attribute {name!r} of a jitted function: keep it somewhere else")
         super().__setattr__(name, value)
+
+    def __reduce__(self) -> Any:
+        """A function is copied and pickled by its name, if it has one; any other, as a new one without programs."""
+        name = getattr(self, "__qualname__", "")
+        found: Any = sys.modules.get(self.__module__)
+        for part in name.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return name
+        public = {name: self.__dict__[name] for name in public_names(self)}
+        return object.__new__, (Jitted,), (self._function, self._check, self._guards, public)
+
+    def __setstate__(self, kept: Any) -> None:
+        *made_of, public = kept
+        self.__init__(*made_of)  # type: ignore[misc]
+        self.__dict__.update(public)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else functools.partial(self, instance)

@@ -1,10 +1,12 @@
 """jit: what once went wrong, or was found by people trying to break it; and the head start."""
 
 import collections
+import copy
 import dataclasses
 import functools
 import gc
 import io
+import pickle
 import threading
 
 import numpy as np
@@ -394,3 +396,63 @@ def test_a_handle_whose_hook_is_gone_is_another_case():
     owner.handle = kept.register_hook(tripled)
     with pytest.raises(tg.UnsupportedError, match="registered outside"):
         fast(tg.ones(2))
+
+
+@tg.jit
+def doubled(x):
+    return x * 2
+
+
+class Keeps:
+    """A model that keeps a jitted function of its own."""
+
+    def __init__(self):
+        self.w = tg.tensor([1.0, 2.0], requires_grad=True)
+        self.fast = tg.jit(self.slow, check="never", fullgraph_guards=False)
+        self.shared = doubled
+
+    def slow(self, x):
+        return self.shared(x) * self.w
+
+    @tg.jit
+    def decorated(self, x):
+        return x + self.w
+
+
+COPIES = {
+    "deepcopy": copy.deepcopy,
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+}
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_what_keeps_a_jitted_function_can_be_copied(how):
+    old = Keeps()
+    old.fast.note = ["mine"]
+    old.fast(tg.ones(2))
+    new = COPIES[how](old)
+    assert new.fast is not old.fast
+    assert new.fast.specialisations == []
+    with tg.no_grad():
+        new.w += 10
+    for _ in range(2):
+        assert new.fast(tg.ones(2)).tolist() == [22.0, 24.0]
+        assert old.fast(tg.ones(2)).tolist() == [2.0, 4.0]
+        assert new.decorated(tg.ones(2)).tolist() == [12.0, 13.0]
+    assert new.fast.specialisations[0].report is None  # unchecked, as the other
+    assert new.fast.__wrapped__.__self__ is new
+    assert new.fast.note == ["mine"]
+    assert new.fast.note is not old.fast.note
+    new.fast = tg.jit(lambda x: x)  # which pickle cannot do, and deepcopy can
+    assert copy.deepcopy(new).fast(tg.ones(1)).tolist() == [1.0]
+
+
+@pytest.mark.parametrize("how", COPIES)
+def test_a_jitted_function_copied_by_itself(how):
+    old = Keeps()
+    new = COPIES[how](old.fast)
+    assert new is new.__wrapped__.__self__.fast
+    assert new.__wrapped__.__self__ is not old
+    assert COPIES[how](doubled) is doubled  # as a function is, by its name
+    whole = tg.jit(functools.partial(old.slow))
+    assert COPIES[how](whole)(tg.ones(2)).tolist() == [2.0, 4.0]
