@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..code_objects import code_of, is_library_module
-from ..environment import Reachable, class_names, slots_of
+from ..environment import Reachable, class_names, has_slots, slots_of
 from ..tape import TensorBase
 from ..tape.number import plain
 
@@ -96,7 +96,7 @@ def holders(found: Reachable) -> Iterator[tuple[int, str]]:
             continue
         if hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType):
             yield number, "attributes"
-        if not isinstance(value, TensorBase) and getattr(kind, "__slots__", None) is not None and slots_of(value):
+        if not isinstance(value, TensorBase) and has_slots(kind):
             yield number, "slots"
 
 

@@ -125,6 +125,10 @@ class Paths(Writer):
             rest = f"len({x}) != {expected[1]}" if kind == "length" else f"[*{x}] != {self.constant([*expected[1]])}"
             rest = rest if expected[1] else x
             return f"type({x}) is not {self.constant(expected[0])} or {rest}"
+        if kind == "absent":
+            return f"not {x}.__dict__.keys().isdisjoint({self.constant(expected)})"
+        if kind == "attributes" and not expected:
+            return f"{x}.__dict__"
         if kind == "attributes":
             return f"[*{self._dict(int(x[1:]))}] != {self.constant([*expected])}"
         if kind == "process":

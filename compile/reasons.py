@@ -115,7 +115,7 @@ def _parted(kind: str, before: Any, after: Any) -> tuple[str, str]:
     """Two expectations in words; of names, those that only one has."""
     if kind == "names" and before[0] is after[0]:
         before, after = before[1], after[1]
-    elif kind != "attributes":
+    elif kind not in ("attributes", "absent"):
         return _short(before), _short(after)
     lost, new = [n for n in before if n not in after], [n for n in after if n not in before]
     if not lost and not new:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["PrintOptions", "format_tensor", "get_printoptions", "printoptions", "set_printoptions"]
+__all__ = [
+    "PrintOptions", "format_tensor", "get_printoptions", "print_options", "print_options_of_numpy", "printoptions",
+    "set_printoptions",
+]  # fmt: skip
 
 _PREFIX = "tensor("
 
@@ -66,6 +69,17 @@ def set_printoptions(
     _options.edgeitems = base.edgeitems if edgeitems is None else edgeitems
     _options.linewidth = base.linewidth if linewidth is None else linewidth
     _options.sci_mode = sci_mode
+
+
+def print_options() -> tuple[Any, ...]:
+    """The current options, in a form that can be compared."""
+    return astuple(_options)
+
+
+def print_options_of_numpy() -> tuple[Any, ...]:
+    """NumPy's, in such a form."""
+    options = np.get_printoptions()
+    return (*options.pop("formatter").items(), *options.items()) if options["formatter"] else tuple(options.items())
 
 
 def get_printoptions() -> dict[str, Any]:

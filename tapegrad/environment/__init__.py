@@ -13,11 +13,11 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from .handlers import handle
-from .objects import class_names, slots_of
+from .objects import class_names, has_slots, slots_of
 from .reachable import Check, Place, Reachable
 from .values import hooks_of
 
-__all__ = ["Check", "Place", "Reachable", "class_names", "hooks_of", "reach", "reachable", "slots_of"]
+__all__ = ["Check", "Place", "Reachable", "class_names", "has_slots", "hooks_of", "reach", "reachable", "slots_of"]
 
 
 def reachable(followed: bool = False, ints: Collection[str] = (), lists: Collection[str] = ()) -> Reachable:

@@ -47,8 +47,7 @@ def function(value: Any, number: int, found: Reachable) -> None:
     found.note("code", number, code)
     _closure(value, number, found)
     _globals(value, number, code, found)
-    if value.__dict__:
-        attributes(value, number, found)
+    attributes(value, number, found)
 
 
 def _wrapped(value: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
@@ -138,8 +137,12 @@ def _users_module(module: types.ModuleType, place: Place, code: Code, found: Rea
             _global(module.__dict__[name], Place(number, ".", name), code, found)
     from ..tensor import Tensor  # which comes later
 
-    computed = [name for name in code.attributes if name not in module.__dict__ and not hasattr(Tensor, name)]
-    _computed(module, number, computed, found)
+    absent = [name for name in code.attributes if name not in module.__dict__]
+    _computed(module, number, [name for name in absent if not hasattr(Tensor, name)], found)
+    absent = [name for name in absent if (number, name) not in found.known]
+    if absent:
+        found.known.update([(number, name) for name in absent])
+        found.note("absent", number, tuple(absent))
 
 
 def _computed(module: types.ModuleType, number: int, names: list[str], found: Reachable) -> None:

@@ -13,7 +13,9 @@ from ..errors import UnsupportedError
 from .reachable import CHANGING_MODULES, Place, Reachable, changing
 from .values import attributes
 
-__all__ = ["class_", "class_names", "inherited", "is_written_in_c", "object_", "public_names", "slots_of"]
+__all__ = [
+    "class_", "class_names", "has_slots", "inherited", "is_written_in_c", "object_", "public_names", "slots_of",
+]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
@@ -84,7 +86,7 @@ def inherited(value: Any, number: int, found: Reachable) -> None:
     if isinstance(value, enum.Enum) or is_written_in_c(kind):
         return
     slots = slots_of(value)
-    if slots:
+    if has_slots(kind):
         found.note("slots", number, (kind, slots))
     elif not found.checks or found.checks[-1].place != number:  # else its type has been looked at
         found.note("type", number, kind)
@@ -104,6 +106,11 @@ def slots_of(value: Any) -> tuple[str, ...]:
     """The names of the slots of an object that hold something."""
     kind: Any = type(value)
     return tuple([name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)])
+
+
+def has_slots(kind: Any) -> bool:
+    """Whether objects of a class have slots, which may be empty."""
+    return any(_slots(base) for base in kind.__mro__)
 
 
 @functools.cache

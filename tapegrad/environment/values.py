@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import enum
 from typing import Any
 
@@ -97,6 +98,8 @@ def sequence(value: Any, number: int, found: Reachable) -> None:
         found.growing.append(number)
         return
     found.note("length", number, (type(value), len(value)))
+    if isinstance(value, collections.deque):
+        found.look(value.maxlen, Place(number, "attribute", "maxlen"))
     for i, part in enumerate(value):
         found.look(part, Place(number, "[", i))
 
@@ -110,6 +113,8 @@ def mapping(value: Any, number: int, found: Reachable) -> None:
         found.note("length", number, (type(value), len(value)))
         for i, name in enumerate(names):
             found.look(name, Place(number, "key", i))
+    if isinstance(value, collections.defaultdict):
+        found.look(value.default_factory, Place(number, "attribute", "default_factory"))
     for name in names:
         key = None if type(name) in PLAIN else found.seen.get(id(name))
         place = Place(number, "[", name) if key is None else Place(number, "under", key)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..printing import print_options, print_options_of_numpy
 from ..storage import Storage
 from .number import Number, Numbers, Required, Requirement, plain
 from .primitive import PRIMITIVES, Primitive
@@ -112,8 +113,11 @@ class RecordedNumbers(RecordedWalks):
             self.numbers.ask("bool", self.numbers.item(self.stopped(self.read(t)), t._array.item()))
             return
         self.numbers.read(self.stopped(self.read(t)), t._array, what)
-        if what == "numpy()":
+        if what == "repr()":
+            self.numbers.told("the print options", print_options)
+        elif what == "numpy()":
             self._read_out.add(storage_of(t).memory)
+            self.numbers.told("NumPy's print options", print_options_of_numpy)  # which the text of the array depends on
 
     def requires(self, t: TensorBase, requirement: Requirement, held: bool) -> None:
         """An operation raises an error unless `t` is as required: when jit records, that is a guard."""

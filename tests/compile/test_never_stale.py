@@ -1689,6 +1689,99 @@ def test_without_guards_what_needs_none_still_compiles():
         assert config.last == 1.0 + value
 
 
+class Tagged:
+    __slots__ = ("tag",)
+
+    def method(self):
+        return self
+
+
+def _of_what_was_absent(world, change):
+    """Functions of a world and the change that puts in what none of them found before; by name."""
+    tagged, defaults, queue = Tagged(), collections.defaultdict(lambda: 1.0), collections.deque([1.0], maxlen=1)
+
+    def takes(x):
+        value = x * defaults["tag"]
+        del defaults["tag"]
+        return value
+
+    def keeps(x):
+        queue.append(2.0)
+        return x * len(queue)
+
+    def renew():
+        nonlocal queue
+        queue = collections.deque([2.0], maxlen=3)
+
+    return {
+        "a function": (lambda x: x * getattr(world.tag, "tag", 1.0), lambda: setattr(world.tag, "tag", 3.0)),
+        "a method": (lambda x: x * getattr(tagged.method, "tag", 1.0), lambda: change(Tagged.method, "tag", 3.0)),
+        "a module": (lambda x: x * getattr(untagged, "tag", 1.0), lambda: change(untagged, "tag", 3.0)),  # noqa: F821
+        "a module, asked": (lambda x: x * (3 if hasattr(untagged, "tag") else 2), lambda: change(untagged, "tag", 3.0)),  # noqa: F821
+        "a slot": (lambda x: x * getattr(tagged, "tag", 1.0), lambda: setattr(tagged, "tag", 3.0)),
+        "a default": (takes, lambda: setattr(defaults, "default_factory", lambda: 3.0)),
+        "a bound": (keeps, renew),
+    }
+
+
+@pytest.mark.parametrize("kind", list(_of_what_was_absent(None, None)))
+def test_what_was_absent_when_recorded(kind, tmp_path, monkeypatch):
+    (tmp_path / "untagged.py").write_text("other = 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(globals(), "untagged", importlib.import_module("untagged"))
+
+    def tag(x):
+        return x
+
+    function, change = _of_what_was_absent(
+        SimpleNamespace(tag=tag), functools.partial(monkeypatch.setattr, raising=False)
+    )[kind]
+    fast = tg.jit(function)
+    before = [fast(tg.ones(1)).item() for _ in range(4)]
+    change()
+    after = [fast(tg.ones(1)).item() for _ in range(3)]
+    assert after == [function(tg.ones(1)).item()] * 3 if kind != "a bound" else after == [2.0, 3.0, 3.0]
+    assert after[-1] != before[-1]
+    del sys.modules["untagged"]
+
+
+def test_what_is_put_where_nothing_was():
+    """In a slot, in a module, in an attribute of a function: by the function, again and again."""
+    tagged = Tagged()
+
+    def step(x):
+        tagged.tag = x * 2
+        step.tag = x * 3
+        return x
+
+    fast = tg.jit(step)
+    for value in (1.0, 2.0, 3.0, 4.0):
+        fast(tg.full((1,), value))
+        assert (tagged.tag.item(), step.tag.item()) == (2 * value, 3 * value)
+        del tagged.tag, step.tag
+    assert len(fast.specialisations) == 1
+
+
+@pytest.mark.parametrize(
+    ("function", "module"),
+    [
+        (lambda x: x * len(str(x)), tg),
+        (lambda x: x * len(f"{x}"), tg),
+        (lambda x: x * len(str(x.numpy())), np),
+    ],
+)
+def test_the_print_options(function, module):
+    x = tg.tensor([1.123456, 2.0])
+    fast = tg.jit(function)
+    for precision in (4, 4, 4, 2, 2, 4):
+        module.set_printoptions(precision=precision)
+        try:
+            assert_alike(function(x), fast(x))
+        finally:
+            module.set_printoptions(precision=4 if module is tg else 8)
+    assert len(fast.specialisations) == 2
+
+
 def test_what_a_module_computes(tmp_path, monkeypatch):
     """Its `__getattr__` is looked into like any function; what its class computes is refused."""
     (tmp_path / "computing.py").write_text(
