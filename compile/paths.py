@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, class_names, slots_of
-from ..environment.objects import public_names
+from ..environment.objects import public_names, registered_with
 from ..environment.outside import process
 from ..tape import RemovableHandle
 from ..tree import registered
@@ -207,5 +207,6 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "slots": lambda x: (type(x), slots_of(x)),
     "static": _static,
     "public": public_names,
-    "registered": RemovableHandle.is_registered,
+    "hooked": RemovableHandle.is_registered,
+    "registered": registered_with,
 }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import abc
 import enum
 import functools
 import sys
 import types
+import weakref
+from collections.abc import Iterator
 from typing import Any
 
 from ..code_objects import is_library_module
@@ -14,7 +17,8 @@ from .reachable import CHANGING_MODULES, Place, Reachable, changing
 from .values import attributes
 
 __all__ = [
-    "class_", "class_names", "has_slots", "inherited", "is_written_in_c", "object_", "public_names", "slots_of",
+    "class_", "class_names", "has_slots", "inherited", "is_written_in_c", "object_", "public_names", "registered_with",
+    "slots_of",
 ]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -23,6 +27,8 @@ _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 def class_(value: Any, number: int, found: Reachable) -> None:
     """A class: its variables and methods, and its bases."""
     found.note("is", number, value)
+    if isinstance(value, abc.ABCMeta):
+        found.note("registered", number, registered_with(value))
     module = sys.modules.get(value.__module__)
     if is_library_module(module):
         if module in CHANGING_MODULES:
@@ -67,6 +73,31 @@ def _is_machinery(name: str, part: Any) -> bool:
 def class_names(cls: type) -> tuple[str, ...]:
     """The names in a class that hold something of the user's."""
     return tuple([name for name, part in vars(cls).items() if not _is_machinery(name, part)])
+
+
+_abstract: weakref.WeakKeyDictionary[type, tuple[Any, frozenset[Any]]] = weakref.WeakKeyDictionary()
+
+
+def registered_with(cls: type) -> frozenset[Any]:
+    """The user's classes that were registered with an abstract one, or with a class that inherits from it."""
+    token = abc.get_cache_token()
+    known = _abstract.get(cls)
+    if known is None or known[0] != token:
+        known = _abstract[cls] = token, frozenset(_registered(cls))
+    return known[1]
+
+
+def _registered(cls: type) -> Iterator[Any]:
+    """Weak references to them."""
+    for reference in vars(abc)["_get_dump"](cls)[0]:
+        part = reference()
+        if part is not None and not is_library_module(sys.modules.get(part.__module__)):
+            yield reference
+        if isinstance(part, abc.ABCMeta):
+            yield from _registered(part)
+    for inner in cls.__subclasses__():
+        if isinstance(inner, abc.ABCMeta):
+            yield from _registered(inner)
 
 
 def object_(value: Any, number: int, found: Reachable) -> None:

@@ -52,7 +52,7 @@ def hooks_of(t: TensorBase) -> list[Any]:
 def hook_handle(value: Any, number: int, found: Reachable) -> None:
     """The handle of a hook: its number, and whether the hook is there still; that is found where it is registered."""
     found.note("type", number, type(value))
-    found.note("registered", number, value.is_registered())
+    found.note("hooked", number, value.is_registered())
     found.look(value.id, Place(number, "slot", "id"))
 
 

@@ -5,6 +5,7 @@ would be told apart by nobody at the second call is told apart at the third, so 
 a change.
 """
 
+import abc
 import collections
 import copy
 import functools
@@ -1709,6 +1710,12 @@ def _of_what_was_absent(world, change):
         queue.append(2.0)
         return x * len(queue)
 
+    class Abstract(abc.ABC):  # noqa: B024
+        pass
+
+    class Below(Abstract):
+        pass
+
     def renew():
         nonlocal queue
         queue = collections.deque([2.0], maxlen=3)
@@ -1721,6 +1728,8 @@ def _of_what_was_absent(world, change):
         "a slot": (lambda x: x * getattr(tagged, "tag", 1.0), lambda: setattr(tagged, "tag", 3.0)),
         "a default": (takes, lambda: setattr(defaults, "default_factory", lambda: 3.0)),
         "a bound": (keeps, renew),
+        "a registration": (lambda x: x * (3 if isinstance(tagged, Abstract) else 2), lambda: Abstract.register(Tagged)),
+        "one below": (lambda x: x * (3 if isinstance(tagged, Abstract) else 2), lambda: Below.register(Tagged)),
     }
 
 
