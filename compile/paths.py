@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, class_names, slots_of
-from ..environment.objects import public_names, registered_with
+from ..environment.objects import called, public_names, registered_with
 from ..environment.outside import process
 from ..tape import RemovableHandle
 from ..tree import registered
@@ -209,4 +209,5 @@ _ASKED: dict[str, Callable[[Any], Any]] = {
     "public": public_names,
     "hooked": RemovableHandle.is_registered,
     "registered": registered_with,
+    "called": called,
 }

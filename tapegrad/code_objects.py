@@ -16,6 +16,7 @@ __all__ = ["Code", "code_of", "is_library", "is_library_module"]
 
 _LIBRARIES = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})  # of whichever environment: one may use another's
+_NAMES = frozenset({"__name__", "__qualname__", "__doc__"})
 _HERE = os.path.dirname(os.path.realpath(__file__)) + os.sep
 _COMPILE = os.path.join(os.path.dirname(os.path.dirname(_HERE)), "compile") + os.sep  # in a checkout
 
@@ -25,10 +26,11 @@ class Code:
 
     `globals` are the names it reads or writes, `attributes` those it mentions (or could, by strings), `imports` the
     modules it imports, with the number of leading dots; those of functions inside it too. `modules` are the libraries
-    first found under such a name: while they stay there they need not be looked into.
+    first found under such a name: while they stay there they need not be looked into. `names` says whether it mentions
+    what functions and classes are called.
     """
 
-    __slots__ = ("attributes", "code", "globals", "imports", "library", "modules")
+    __slots__ = ("attributes", "code", "globals", "imports", "library", "modules", "names")
 
     def __init__(self, code: types.CodeType) -> None:
         self.code = code
@@ -39,6 +41,7 @@ class Code:
             _collect(code, found)
         self.globals: tuple[str, ...] = tuple(found["globals"])
         self.attributes: tuple[str, ...] = tuple(found["attributes"])
+        self.names = not _NAMES.isdisjoint(self.attributes)
         self.imports: tuple[tuple[int, str], ...] = tuple(found["imports"])
 
     def imported(self, package: str | None) -> Iterator[types.ModuleType]:

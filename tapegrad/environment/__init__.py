@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from .handlers import handle
-from .objects import class_names, has_slots, slots_of
+from .objects import called, class_names, has_slots, is_users, slots_of
 from .reachable import Check, Place, Reachable
 from .values import hooks_of
 
@@ -28,3 +28,7 @@ def reachable(followed: bool = False, ints: Collection[str] = (), lists: Collect
 def reach(function: Callable[..., Any], found: Reachable) -> None:
     """Add everything `function` can reach."""
     found.visit(function, getattr(function, "__name__", "function"), "function")
+    if found.named:
+        for number, value in enumerate(found.objects):
+            if is_users(value):
+                found.note("called", number, called(value))

@@ -45,6 +45,7 @@ def function(value: Any, number: int, found: Reachable) -> None:
             found.look(part, Place(number, how, name))
         return
     found.note("code", number, code)
+    found.named = found.named or code.names
     _closure(value, number, found)
     _globals(value, number, code, found)
     attributes(value, number, found)

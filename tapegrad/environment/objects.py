@@ -11,14 +11,14 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from ..code_objects import is_library_module
+from ..code_objects import code_of, is_library_module
 from ..errors import UnsupportedError
 from .reachable import CHANGING_MODULES, Place, Reachable, changing
 from .values import attributes
 
 __all__ = [
-    "class_", "class_names", "has_slots", "inherited", "is_written_in_c", "object_", "public_names", "registered_with",
-    "slots_of",
+    "called", "class_", "class_names", "has_slots", "inherited", "is_users", "is_written_in_c", "object_",
+    "public_names", "registered_with", "slots_of",
 ]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -137,6 +137,18 @@ def slots_of(value: Any) -> tuple[str, ...]:
     """The names of the slots of an object that hold something."""
     kind: Any = type(value)
     return tuple([name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)])
+
+
+def is_users(value: Any) -> bool:
+    """Whether this is a function or a class of the user's."""
+    if isinstance(value, types.FunctionType):
+        return not code_of(value.__code__).library
+    return isinstance(value, type) and not is_library_module(sys.modules.get(value.__module__))
+
+
+def called(value: Any) -> tuple[str, ...]:
+    """What a function or a class is called, and said to be."""
+    return value.__name__, value.__qualname__, str(value.__doc__)
 
 
 def has_slots(kind: Any) -> bool:

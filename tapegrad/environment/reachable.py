@@ -51,7 +51,7 @@ class Reachable:
 
     __slots__ = (
         "_handle", "ambiguous", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists",
-        "maths", "objects", "outside", "places", "rigid", "seen", "tensors",
+        "maths", "named", "objects", "outside", "places", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +74,7 @@ class Reachable:
         self.latent: list[UnsupportedError] = []  # what would be wrong if constructors were called
         self.outside: list[tuple[Place, Any]] = []  # where functions are that reach the world outside
         self.maths: list[tuple[Place, Any]] = []  # where `math` and functions of it are
+        self.named = False  # whether code asks what functions and classes are called
         self.rigid = False  # whether code could tell a followed number from a plain one, or remember it
 
     def visit(self, value: Any, name: str, how: str = "argument") -> None:

@@ -1728,6 +1728,9 @@ def _of_what_was_absent(world, change):
         "a slot": (lambda x: x * getattr(tagged, "tag", 1.0), lambda: setattr(tagged, "tag", 3.0)),
         "a default": (takes, lambda: setattr(defaults, "default_factory", lambda: 3.0)),
         "a bound": (keeps, renew),
+        "a name": (lambda x: x * len(world.tag.__name__), lambda: setattr(world.tag, "__name__", "another")),
+        "a docstring": (lambda x: x * len(world.tag.__doc__ or ""), lambda: setattr(world.tag, "__doc__", "another")),
+        "the name of a class": (lambda x: x * len(Below.__name__), lambda: setattr(Below, "__name__", "another")),
         "a registration": (lambda x: x * (3 if isinstance(tagged, Abstract) else 2), lambda: Abstract.register(Tagged)),
         "one below": (lambda x: x * (3 if isinstance(tagged, Abstract) else 2), lambda: Below.register(Tagged)),
     }
