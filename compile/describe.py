@@ -203,7 +203,8 @@ class Describer:
         if isinstance(value, tuple):
             return self._tuple(value, name)
         if kind is slice:
-            return f"slice({', '.join([self.value(x, name) for x in (value.start, value.stop, value.step)])})"
+            parts = [self.value(x, name) for x in (value.start, value.stop, value.step)]
+            return self._named(value, f"slice({', '.join(parts)})")
         if kind is frozenset:
             value = frozenset(map(plain, value))  # numbers in it were asked for their hashes, and so are guarded
         if isinstance(value, _CONSTANT) or _is_free_function(value):
@@ -213,12 +214,23 @@ class Describer:
         return self._container(value, name)
 
     def _tuple(self, value: Any, name: str) -> str:
-        """A tuple is an expression: it cannot hold itself but by way of something mutable."""
+        """A tuple, made once what it holds is: by then that may have made it, as it holds it."""
         parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(value)])
+        known = self._names.get(id(value))
+        if known is not None:
+            return known
         if type(value) is tuple:
-            return f"({parts})"
+            return self._named(value, f"({parts})")
         maker = value._make if hasattr(value, "_make") else type(value)
-        return f"{self.text.constant(maker)}(({parts}))"
+        return self._named(value, f"{self.text.constant(maker)}(({parts}))")
+
+    def _named(self, value: Any, expression: str) -> str:
+        """The name of something new that cannot change, which is found again by it."""
+        made = f"m{len(self._names)}"
+        self._names[id(value)] = made
+        self._keep.append(value)
+        self.text.build.append(f"{made} = {expression}")
+        return made
 
     def _container(self, value: Any, name: str) -> str:
         """A new container: made empty, then filled, so that it may hold itself."""

@@ -62,6 +62,8 @@ class EagerRun:
         """The number of an object that was found before the run, or that something stands for."""
         if type(value) is Watched:
             return next((number for number, x in self._stands.lists.items() if x is value), None)
+        if isinstance(value, tuple):
+            return next((number for number, x in self._stands.tuples.items() if x is value), None)
         return self.signature.found.seen.get(id(value))
 
     def read_lists(self) -> set[str]:
@@ -161,7 +163,8 @@ class EagerRun:
     def settle(self, changes: Sequence[Change]) -> None:
         """Take the followed numbers out again, from the result and from what the function changed, too."""
         known: dict[int, int] = self.signature.found.seen
-        done: dict[int, Any] = {id(x): self.objects[number] for number, x in self._stands.lists.items()}
+        stands = [*self._stands.lists.items(), *self._stands.tuples.items()]
+        done: dict[int, tuple[Any, Any]] = {id(x): (x, self.objects[number]) for number, x in stands}
         self.result = settle(self.result, known, done)
         for change in changes:
             rewrite(change, self.objects, lambda x: settle(x, known, done))
@@ -197,6 +200,7 @@ class _Stands:
         self._run = run
         self._put: list[tuple[Place, Any, Any]] = []
         self.lists: dict[int, Watched] = {}
+        self.tuples = {number: x for number, x in enumerate(run.objects) if isinstance(x, tuple)}
 
     def put(self) -> None:
         """Put a Number in the place of each followed float; into a new tuple, where a tuple holds it."""
@@ -219,6 +223,7 @@ class _Stands:
             old = run.objects[number]
             parts = tuples[number]
             new = tuple(parts) if type(old) is tuple else type(old)._make(parts)
+            self.tuples[number] = new
             self._replace(found.places[number], new, tuples)
 
     def _replace(self, place: Place, new: Any, tuples: dict[int, list[Any]]) -> None:
@@ -302,24 +307,29 @@ class Attributes(NamedTuple):
         t._grad, t._node, t._index, t._requires_grad, t._array, t._device, t._storage, t._view = self[:8]
 
 
-def settle(value: Any, old: dict[int, int], done: dict[int, Any]) -> Any:
-    """`value` with numbers that were followed replaced by the plain ones, in new containers too (`old`: the others)."""
+def settle(value: Any, old: dict[int, int], done: dict[int, tuple[Any, Any]]) -> Any:
+    """`value` with numbers that were followed replaced by the plain ones, in new containers too (`old`: the others).
+
+    `done` has, by their ids, values that were settled and what they came to.
+    """
     if type(value) is Number:
         return plain(value)
     if id(value) in done:
-        return done[id(value)]
+        return done[id(value)][1]
     if isinstance(value, tuple):
         parts = [settle(x, old, done) for x in value]
         if all(a is b for a, b in zip(parts, value, strict=True)):
             return value
-        return tuple(parts) if type(value) is tuple else type(value)._make(parts)  # type: ignore[attr-defined]
+        new = tuple(parts) if type(value) is tuple else type(value)._make(parts)  # type: ignore[attr-defined]
+        return done.setdefault(id(value), (value, new))[1]  # settled meanwhile, if a part of it holds it
     if isinstance(value, slice):
-        return slice(*[plain(x) for x in (value.start, value.stop, value.step)])
+        new = slice(*[plain(x) for x in (value.start, value.stop, value.step)])
+        return done.setdefault(id(value), (value, new))[1]
     if isinstance(value, frozenset):
         return type(value)(map(plain, value))
     if id(value) in old or isinstance(value, TensorBase | type | types.ModuleType | types.FunctionType):
         return value
-    done[id(value)] = value
+    done[id(value)] = (value, value)
     _settle_parts(value, lambda part: settle(part, old, done))
     for key, part in getattr(value, "__dict__", {}).items():
         value.__dict__[key] = settle(part, old, done)

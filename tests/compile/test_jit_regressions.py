@@ -8,6 +8,7 @@ import gc
 import io
 import pickle
 import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -456,3 +457,59 @@ def test_a_jitted_function_copied_by_itself(how):
     assert COPIES[how](doubled) is doubled  # as a function is, by its name
     whole = tg.jit(functools.partial(old.slow))
     assert COPIES[how](whole)(tg.ones(2)).tolist() == [2.0, 4.0]
+
+
+class Point(NamedTuple):
+    """A tuple of a class of its own."""
+
+    x: object
+    y: object
+
+
+@pytest.mark.parametrize("make", [lambda x: (x, 1), lambda x: Point(x, [2]), lambda x: slice(0, x.item())])
+def test_a_new_tuple_that_is_found_twice_is_one(make):
+    kept = []
+
+    def function(x):
+        made = make(x * 2)
+        kept.append([made])
+        return made, (1, made)
+
+    fast = tg.jit(function)
+    for _ in range(3):
+        made, (_, again) = fast(tg.tensor(3))
+        assert made is again
+        assert made is kept[-1][0]
+        assert repr(made) == repr(make(tg.tensor(6)))
+
+
+def test_a_tuple_that_holds_what_holds_it():
+    def function(x):
+        held = [x * 2]
+        pair = (held, x)
+        held.append(pair)
+        return pair
+
+    fast = tg.jit(function)
+    for _ in range(3):
+        pair = fast(tg.ones(1))
+        assert pair[0][1] is pair
+        assert pair[0][0].tolist() == [2.0]
+
+
+@pytest.mark.parametrize("held", [(1, "a"), (2.5, 1), ((1.5,), 2), Point(1.0, 2), Point(1, "b")])
+def test_a_tuple_from_outside_that_is_returned_is_itself(held):
+    owner = Hooked()
+    owner.pair = held
+    kept = []
+
+    def function(x):
+        kept.append(owner.pair)
+        return owner.pair, x * 2
+
+    fast = tg.jit(function)
+    for _ in range(3):
+        assert fast(tg.ones(1))[0] is owner.pair
+        assert kept[-1] is owner.pair
+    owner.pair = (4.5, 1) if held == (2.5, 1) else held
+    assert fast(tg.ones(1))[0] is owner.pair
