@@ -78,8 +78,9 @@ def print_options() -> tuple[Any, ...]:
 
 def print_options_of_numpy() -> tuple[Any, ...]:
     """NumPy's, in such a form."""
-    options = np.get_printoptions()
-    return (*options.pop("formatter").items(), *options.items()) if options["formatter"] else tuple(options.items())
+    options: dict[str, Any] = {**np.get_printoptions()}
+    formatter = options.pop("formatter") or {}
+    return (*formatter.items(), *options.items())
 
 
 def get_printoptions() -> dict[str, Any]:

@@ -95,7 +95,8 @@ def _registered(cls: type) -> Iterator[Any]:
             yield reference
         if isinstance(part, abc.ABCMeta):
             yield from _registered(part)
-    for inner in cls.__subclasses__():
+    subclasses: list[type] = cls.__subclasses__()
+    for inner in subclasses:
         if isinstance(inner, abc.ABCMeta):
             yield from _registered(inner)
 
