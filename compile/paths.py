@@ -184,7 +184,7 @@ _WAYS = {
     "slot": "{p}.{name}",
     "self": "{p}.__self__",
     "class": "type({p})",
-    "base": "{p}.__mro__[{name}]",
+    "base": "{p}.__mro__[{name[0]}]",
     "hooks": "hooks_of({p})",
     "parts": "tuple(registered(type({p}))[0]({p})[0])",
 }

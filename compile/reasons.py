@@ -95,7 +95,10 @@ def _checks(before: Reachable, after: Reachable) -> Iterator[Difference]:
     for old, new in zip(before.checks, after.checks, strict=False):
         if old == new or (old.kind == new.kind == "value" and repr(old.expected) == repr(new.expected)):
             continue
-        where = after.text(new.place)
+        where, was = after.text(new.place), before.text(old.place)
+        if where != was:
+            yield _appeared(where, new, before) or Difference(was, _what(old), _ABSENT)
+            return
         if old.kind == new.kind:
             is_int = new.kind == "value" and type(old.expected) is type(new.expected) is int
             grew = new.kind == "length" and old.expected[0] is new.expected[0] is list
@@ -109,6 +112,15 @@ def _checks(before: Reachable, after: Reachable) -> Iterator[Difference]:
         return
     if len(before.checks) != len(after.checks):
         yield Difference("what the function can reach", f"{len(before.checks)} things", f"{len(after.checks)} things")
+
+
+def _appeared(where: str, new: Check, before: Reachable) -> Difference | None:
+    """That something was not there before; None if it was."""
+    is_known = any(before.text(check.place) == where for check in before.checks)
+    return None if is_known else Difference(where, _ABSENT, _what(new))
+
+
+_ABSENT = "not there"
 
 
 def _parted(kind: str, before: Any, after: Any) -> tuple[str, str]:

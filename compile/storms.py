@@ -30,11 +30,11 @@ class Storms:
             if self._counts[difference.what] == _MOST:
                 advice = f"; {difference.remedy}" if difference.remedy else ""
                 warn_user(
-                    f"{self._name}: compiled {_MOST} times because {difference.what} keeps changing (last from "
+                    f"{self._name}: recorded {_MOST} times because {difference.what} keeps changing (last from "
                     f"{difference.before} to {difference.after}); from now on such calls run eagerly{advice}"
                 )
         if self._total == _MOST_OF_ALL:
-            warn_user(f"{self._name}: compiled {_MOST_OF_ALL} programs; from now on new signatures run eagerly")
+            warn_user(f"{self._name}: recorded {_MOST_OF_ALL} programs; from now on new signatures run eagerly")
 
     def broken(self, why: Sequence[Difference]) -> bool:
         """Whether a call that needs a program for these reasons is to run eagerly."""

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .tape.source import Source
+
 __all__ = [
     "AnomalyError",
     "CheckError",
@@ -67,7 +72,12 @@ class RuleError(TapegradError):
 
 
 class UnsupportedError(TapegradError, NotImplementedError):
-    """Something a tape, its lowering or `jit` cannot represent yet."""
+    """Something a tape, its lowering or `jit` cannot represent yet.
+
+    `source` is where in the user's code a name leads to it, for what is refused before anything runs.
+    """
+
+    source: Source | None = None
 
 
 class AnomalyError(TapegradError):

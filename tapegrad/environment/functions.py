@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
+import dis
 import functools
 import math
 import os
@@ -15,6 +17,7 @@ import numpy as np
 
 from ..code_objects import Code, code_of, is_library_module
 from ..errors import UnsupportedError
+from ..tape.source import Source
 from .outside import WAYS, process
 from .reachable import CHANGING_MODULES, Place, Reachable, changing, replaceable
 from .values import attributes
@@ -77,6 +80,28 @@ def _closure(value: types.FunctionType, number: int, found: Reachable) -> None:
     found.look(value.__kwdefaults__, Place(number, "attribute", "__kwdefaults__"))
 
 
+@contextlib.contextmanager
+def _named(name: str, code: types.CodeType) -> Iterator[None]:
+    """What is refused in the block says on which line of `code` the name is that leads to it, unless it says a line."""
+    try:
+        yield
+    except UnsupportedError as error:
+        source = _source(name, code) if error.source is None else None
+        if source is not None:
+            error.source = source
+            error.args = (f"{error} ({source.place}: {source.text})",)
+        raise
+
+
+def _source(name: str, code: types.CodeType) -> Source | None:
+    """Where code, or that of functions in it, first mentions a name."""
+    for instruction in dis.get_instructions(code):
+        if instruction.argval == name:
+            return Source.at(code, instruction.offset)
+    inner = (_source(name, part) for part in code.co_consts if isinstance(part, types.CodeType))
+    return next((source for source in inner if source is not None), None)
+
+
 def _globals(value: types.FunctionType, number: int, code: Code, found: Reachable) -> None:
     """The globals that the code of a function names, and the modules it imports."""
     namespace = value.__globals__
@@ -88,14 +113,17 @@ def _globals(value: types.FunctionType, number: int, code: Code, found: Reachabl
                 if part is math:
                     found.maths.append((Place(number, "global", name), part))
             else:
-                _global(part, Place(number, "global", name), code, found)
+                with _named(name, code.code):
+                    _global(part, Place(number, "global", name), code, found)
         elif getattr(builtins, name, None) in _UNSEEN:
-            raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
+            with _named(name, code.code):
+                raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
         else:
             found.rigid = found.rigid or (name == "type" and not _is_generated(code))
             found.note("missing", Place(number, "global", name), None)
     for module in code.imported(namespace.get("__package__")) if code.imports else ():
-        _global(module, Place(number, "module", module.__name__), code, found)
+        with _named(module.__name__, code.code):
+            _global(module, Place(number, "module", module.__name__), code, found)
 
 
 def _is_generated(code: Code) -> bool:
@@ -109,7 +137,8 @@ def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
         found.look(part, place)
         return
     if part is np and "random" in code.attributes:
-        raise changing(f"{place.name}.random")
+        with _named("random", code.code):
+            raise changing(f"{place.name}.random")
     of_process = next((kind for name, kind in _OF_PROCESS.get(part, ()) if name in code.attributes), None)
     if of_process is not None:
         found.note("process", place, (of_process, process(of_process)))

@@ -35,11 +35,11 @@ def class_(value: Any, number: int, found: Reachable) -> None:
             raise changing(found.text(number))
         return
     if type(value) is not type:
-        found.look(type(value), Place(number, "class", None))
+        found.look(type(value), Place(number, "class", type(value).__name__))
     for base in value.__mro__:
         if base is not value:
             if not is_library_module(sys.modules.get(base.__module__)):
-                found.look(base, Place(number, "base", value.__mro__.index(base)))
+                found.look(base, Place(number, "base", (value.__mro__.index(base), base.__name__)))
             continue
         parts = [(name, part) for name, part in vars(base).items() if not _is_machinery(name, part)]
         found.note("class", number, tuple([name for name, _ in parts]))
@@ -123,7 +123,7 @@ def inherited(value: Any, number: int, found: Reachable) -> None:
     elif not found.checks or found.checks[-1].place != number:  # else its type has been looked at
         found.note("type", number, kind)
     if id(kind) not in found.seen:
-        found.look(kind, Place(number, "class", None))
+        found.look(kind, Place(number, "class", kind.__name__))
     attributes(value, number, found)
     for name in slots:
         found.look(getattr(value, name), Place(number, "slot", name))

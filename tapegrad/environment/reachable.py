@@ -105,6 +105,10 @@ class Reachable:
             return {"class": "the class of ", "key": "a key of ", "wrapped": "", "hooks": "the hooks of "}[
                 how
             ] + self.text(parent)
+        if how == "base":
+            return str(name[1])
+        if how == "variable" and self.places[parent].how == "class":
+            return f"{self.places[parent].name}.{name}"
         if how in ("[", "under"):
             return f"{self.text(parent)}[{self.text(name) if how == 'under' else repr(name)}]"
         return f"{self.text(parent)}.{'grad' if name == '_grad' else name}"

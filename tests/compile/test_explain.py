@@ -1,6 +1,8 @@
 """What a jitted function says of itself: what was captured, followed, guarded, mutated, donated, and why it recompiled."""
 
+import time
 import warnings
+from random import random
 from types import SimpleNamespace
 
 import numpy as np
@@ -233,3 +235,78 @@ def test_no_storm_where_the_same_come_again():
     fast = tg.jit(lambda x: x * 2 if x.sum() > 0 else -x)
     assert calls(fast, lambda turn: tg.full((1 + turn % 3,), (-1.0) ** turn), 40) == []
     assert len(fast.specialisations) == 6
+
+
+class Counted:
+    """An object whose class keeps a number and a table."""
+
+    total = 7
+    table: dict[str, int] = {}  # noqa: RUF012  (of the class, as is tested)
+
+
+class Derived(Counted):
+    """One that inherits them."""
+
+
+@pytest.mark.parametrize("kind", [Counted, Derived])
+def test_a_variable_of_a_class_is_called_by_the_class(kind, monkeypatch):
+    owner = kind()
+    fast = tg.jit(lambda x: x * owner.total * len(owner.table))
+    fast(two())
+    monkeypatch.setattr(Counted, "total", 8)
+    assert [str(d) for d in fast.explain(two()).why] == ["Counted.total: 7 before, 8 now"]
+    monkeypatch.setattr(Counted, "total", 7)
+    monkeypatch.setitem(Counted.table, "a", 1)
+    assert fast.explain(two()).why[0].what == "Counted.table"
+
+
+def test_what_was_not_there_before_is_not_called_something_else():
+    w, rates = tg.ones(2, requires_grad=True), [0.5]
+    fast = tg.jit(lambda x: (w * x).sum() * rates[0])
+    fast(two())
+    w.register_hook(lambda grad: grad)
+    assert [str(d) for d in fast.explain(two()).why] == ["the hooks of w: not there before, a container now"]
+
+
+def test_a_storm_of_calls_that_were_never_compiled_does_not_say_so():
+    m = SimpleNamespace(name="")
+    fast = tg.jit(lambda x: x * len(m.name), check="never")
+
+    def change(turn):
+        m.name += "a"
+        return two()
+
+    (caught,) = calls(fast, change)
+    assert "recorded 8 times because m.name keeps changing" in str(caught.message)
+
+
+def reads_variables(x):
+    y = x * 2
+    return y if vars() else x
+
+
+def draws(x):
+    return [
+        x * np.random.rand()  # noqa: NPY002  (the line)
+        for _ in range(2)
+    ]
+
+
+def in_a_helper(x):
+    return draws(x)
+
+
+@pytest.mark.parametrize(
+    ("function", "line"),
+    [
+        (reads_variables, r"return y if vars\(\) else x"),
+        (draws, r"x \* np.random.rand\(\)  # noqa.*"),
+        (in_a_helper, r"x \* np.random.rand\(\)  # noqa.*"),
+        (lambda x: x * time.time(), r"lambda x: x \* time.time\(\)"),
+        (lambda x: x * random(), r"lambda x: x \* random\(\)"),
+    ],
+)
+def test_what_is_refused_for_its_name_names_the_line(function, line):
+    with pytest.raises(tg.UnsupportedError, match=rf"\(.*test_explain.py:\d+: .*{line}.*\)$") as caught:
+        tg.jit(function)(two())
+    assert str(caught.value).count("test_explain.py") == 1

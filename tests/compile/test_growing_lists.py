@@ -77,7 +77,7 @@ READS = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*compiled 8 times")
+@pytest.mark.filterwarnings("ignore:.*recorded 8 times")
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 def test_a_list_that_grew_and_is_read(read, when):
@@ -99,7 +99,7 @@ def test_a_list_that_grew_and_is_read(read, when):
         pair.call(one(value))
 
 
-@pytest.mark.filterwarnings("ignore:.*compiled 8 times")
+@pytest.mark.filterwarnings("ignore:.*recorded 8 times")
 def test_a_list_that_is_read_from_some_call_on():
     def build():
         model = SimpleNamespace(seen=[], read=False)
@@ -130,7 +130,7 @@ GOES = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.*compiled 8 times")
+@pytest.mark.filterwarnings("ignore:.*recorded 8 times")
 @pytest.mark.parametrize("go", GOES.values(), ids=GOES)
 def test_a_list_that_grew_and_goes_elsewhere_is_itself(go):
     def build():
