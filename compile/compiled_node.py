@@ -17,7 +17,7 @@ from ..tape import Node, TensorBase, edge_of, is_inference, state
 from ..tape.node import next_sequence, with_history
 from ..tape.primitive import SavePlan
 from ..tape.saved import Packed, freed, modified, packed, saved_at_version
-from .device import from_device
+from .device import from_device, own_storage
 
 if TYPE_CHECKING:
     from .pullback import DifferentiableForward, Residual
@@ -96,9 +96,8 @@ def _saved(x: Any) -> Any:
 
 def _saved_beside(t: TensorBase) -> tuple[Storage, int, int, tuple[Any, ...]]:
     """What a node keeps of a tensor, not to keep that alive: how often its memory was written to, shape and dtype."""
-    if t._storage is None:
-        t._storage = Storage()
-    return t._storage, t._storage.version, t._storage.writes, _type_of(t)
+    storage = own_storage(t)
+    return storage, storage.version, storage.writes, _type_of(t)
 
 
 class CompiledNode(Node):

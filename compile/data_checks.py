@@ -18,7 +18,7 @@ from ..tape.number import Required
 from ..tape.primitive import native
 from .eager_run import EagerRun
 from .intervals import intervals
-from .programs import live_steps
+from .plan import live_steps
 
 __all__ = ["HostCheck", "settle_checks"]
 

@@ -12,7 +12,7 @@ from ..storage import Storage
 from ..tape import TensorBase, keep_on_device, storage_of
 from ..tape.variable import fresh_on_device
 
-__all__ = ["alone", "from_device", "store", "value_of"]
+__all__ = ["alone", "from_device", "own_storage", "store", "value_of"]
 
 from_device = fresh_on_device
 
@@ -41,16 +41,22 @@ def alone(t: TensorBase) -> bool:
     return not storage.exported and storage.origin is None and sys.getrefcount(storage) == 3
 
 
+def own_storage(t: TensorBase) -> Storage:
+    """The tensor's storage, made now if it has none; unlike with `storage_of`, its value stays where it is."""
+    if t._storage is None:
+        t._storage = Storage()
+    return t._storage
+
+
 def store(t: TensorBase, value: Any, count: int = 1) -> None:
     """Give `t` a new value computed on the device: in its memory if that is shared, else kept on the device.
 
     It counts as so many writes.
     """
-    if t._storage is None:
-        t._storage = Storage()
+    own_storage(t)
     if alone(t):
         keep_on_device(t, value)
     else:
         storage_of(t)
         np.copyto(t._array, np.asarray(value))
-    t._storage.count_write(count)
+    own_storage(t).count_write(count)

@@ -55,13 +55,11 @@ __all__ = ["write_dispatch"]
 _NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
     "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
-    "edge_of": edge_of,
-    "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item,
-    "kept_apart": kept_apart, "leaves_with_extras": leaves_with_extras,
-    "look": look, "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of,
-    "pack": pack, "refuse": refuse, "registered": registered, "replace_data": replace_data, "spare": spare,
-    "starmap": itertools.starmap, "state": state, "store": store, "value_of": value_of, "version_of": version_of,
-    "versioned": versioned,
+    "edge_of": edge_of, "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of,
+    "item": item, "kept_apart": kept_apart, "leaves_with_extras": leaves_with_extras, "look": look,
+    "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse,
+    "registered": registered, "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap,
+    "state": state, "store": store, "value_of": value_of, "version_of": version_of, "versioned": versioned,
     "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip
 """What the lines may call."""

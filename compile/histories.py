@@ -14,7 +14,7 @@ from ..tape.recorded_walks import runs_user_code
 from ..tape.saved import freed
 from .eager_run import retains_grad
 from .outlook import Reading, looked_at, readings_of
-from .programs import live_steps
+from .plan import live_steps
 from .trial import Problem, Refusal, reached_by
 from .trial_walks import Walks, user_nodes, walks_from
 
@@ -230,14 +230,14 @@ def _problem(run: EagerRun, nodes: Sequence[Node], inputs: Mapping[Edge, int]) -
         for value, storage, version in node.kept():
             if storage is not None and storage.version != version:
                 return Problem(InPlaceError, str(node.modified(value, storage, version)))
-    grown = {id(t) for i, t in enumerate(run.recorder.captures) if run.recorder.became_leaf_inside(i)}
-    if any(node.leaf is not None and id(node.leaf()) in grown for node in nodes):
+    leaves = [inputs.get((node, 0)) for node in nodes if node.leaf is not None]
+    if any(i is not None and run.recorder.became_leaf_inside(i) for i in leaves):
         return Problem(
             UnsupportedError,
             f"gradient through the result of the jitted function {run.recorder.tape.name!r} to a tensor that it called "
             "requires_grad_() on: do that before the call, or call backward() or autograd.grad inside",
         )
-    if any(node.leaf is not None and (node, 0) not in inputs for node in nodes):
+    if None in leaves:
         return Problem(
             UnsupportedError,
             f"gradient through the result of the jitted function {run.recorder.tape.name!r} to a leaf that it made: "

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ..code_objects import code_of
 from ..environment import Reachable
 from ..errors import InPlaceError, UnsupportedError
-from ..storage import Storage
 from ..tape import Step, TensorBase, Var
+from .device import own_storage
 from .heap import CONTENTS, MISSING, holders, same
 from .trial import Refusal
 
@@ -112,9 +112,7 @@ def looked_at(run: EagerRun, describer: Describer, steps: Sequence[Step], values
     origins = {_origin(var, producers) for var in values}
     recorder = run.recorder
     with run.recording():
-        known = [(describer.text.tensor(i, run.signature.found), t) for i, t in enumerate(recorder.captures)]
-        known += [(describer.value(t, ""), t) for t in describer.tensors]
-        return [name for name, t in known if _origin(recorder.read(t), producers) in origins]
+        return [name for name, t in describer.known() if _origin(recorder.read(t), producers) in origins]
 
 
 def _origin(var: Var, producers: dict[Var, Step]) -> Var:
@@ -136,11 +134,7 @@ class Outlook:
     ) -> None:
         self._name = name
         self._read = [(r, x, r.contents(x)) for r, x in zip(readings, objects, strict=True)]
-        self._seen = []
-        for t in tensors:
-            if t._storage is None:
-                t._storage = Storage()
-            self._seen.append((weakref.ref(t), t._storage, t._storage.version))
+        self._seen = [(weakref.ref(t), storage, storage.version) for t in tensors for storage in [own_storage(t)]]
 
     def check(self) -> None:
         """Raise an error if it looks otherwise now."""

@@ -9,13 +9,13 @@ The steps of a checkpoint are a unit, too, a *block*, whose values `jax.checkpoi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..primitives.structure import backward, rebind, stop_gradient
 from ..tape import Step, Tape, Var
 
-__all__ = ["Action", "Block", "Planner", "Region", "backward_parts", "plan_tape"]
+__all__ = ["Action", "Block", "Planner", "Region", "backward_parts", "live_steps", "plan_tape"]
 
 
 @dataclass(eq=False)
@@ -52,6 +52,22 @@ def backward_parts(step: Step) -> tuple[tuple[Var, ...], tuple[Var, ...], tuple[
     """The roots, cotangents and leaves among the inputs of a backward step."""
     n = step.params["roots"]
     return step.inputs[:n], step.inputs[n : 2 * n], step.inputs[2 * n :]
+
+
+def live_steps(
+    steps: Sequence[Step], outputs: Iterable[Var], also: Callable[[Step], Iterable[Var]] = lambda _: ()
+) -> tuple[list[Step], set[Var]]:
+    """The steps that `outputs` depend on, in order; and all values that these read, with the outputs.
+
+    `also` says what a step reads besides its inputs.
+    """
+    needed = set(outputs)
+    live: list[Step] = []
+    for step in reversed(steps):
+        if any(var in needed for var in step.outputs):
+            live.append(step)
+            needed.update(step.vars, also(step))
+    return live[::-1], needed
 
 
 def plan_tape(tape: Tape) -> list[Action]:
@@ -101,15 +117,7 @@ class Planner:
 
     def _live(self, steps: Sequence[Step], wanted: Iterable[Var]) -> list[Step]:
         """The steps that `wanted` depends on, in order."""
-        needed = set(wanted)
-        live: list[Step] = []
-        for step in reversed(steps):
-            if any(var in needed for var in step.outputs):
-                live.append(step)
-                needed.update(step.vars)
-                if step.prim is backward:
-                    needed |= self.regions[step].reads
-        return live[::-1]
+        return live_steps(steps, wanted, lambda step: self.regions[step].reads if step.prim is backward else ())[0]
 
     def _region(self, target: Step) -> Region:
         """What lies between the leaves and the roots of a backward step."""

@@ -1,29 +1,18 @@
-"""Programs of parts of a tape: the steps that some outputs need, as a JAX function that takes numbers in one array."""
+"""The program of a tape that jit compiles: a JAX function that takes numbers in one array, in front."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from ..tape import Step, Tape, Var
+from ..tape import Tape
 from .lower import lower_flat
 
-__all__ = ["live_steps", "program_of"]
-
-
-def live_steps(steps: Sequence[Step], outputs: Iterable[Var]) -> tuple[list[Step], set[Var]]:
-    """The steps that `outputs` depend on, in order; and all values that these read, with the outputs."""
-    needed = set(outputs)
-    live: list[Step] = []
-    for step in reversed(steps):
-        if any(var in needed for var in step.outputs):
-            live.append(step)
-            needed.update(step.vars)
-    return live[::-1], needed
+__all__ = ["program_of"]
 
 
 def program_of(tape: Tape, scalars: int, traced: Callable[[], None], differentiable: bool) -> Callable[..., Any]:

@@ -20,7 +20,8 @@ from .compiled_node import CompiledNode
 from .lower import lower_flat
 from .operation import JaxOperation
 from .outlook import Outlook, Reading
-from .programs import live_steps, program_of
+from .plan import live_steps
+from .programs import program_of
 from .pullback import DifferentiableForward, Residual
 from .replay import replay
 from .runtime import pack

@@ -14,7 +14,7 @@ from ..storage import Storage
 from ..tape import Node, TensorBase, alias, apply, edge_of, is_inference, keep_on_device, renamed
 from ..tape.node import RefusingNode, youngest_sequence
 from ..tape.variable import Chain, history
-from .device import store, value_of
+from .device import own_storage, store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
@@ -52,8 +52,7 @@ class Anchors(list[Any]):
         if t._device is None or is_inference(t):
             self[i] = None
             return
-        if t._storage is None:
-            t._storage = Storage()
+        own_storage(t)
         self[i] = t._device
         self._watched[i] = weakref.ref(t, self.clear_all)
 
@@ -157,9 +156,7 @@ def finish(box: list[Any], written: Any, anchors: Anchors) -> None:
 
 def count_unseen(t: TensorBase, count: int) -> None:
     """Count so many writes to the memory of `t` that autograd does not see."""
-    if t._storage is None:
-        t._storage = Storage()
-    t._storage.memory.count_unseen(count)
+    own_storage(t).memory.count_unseen(count)
 
 
 def refuse(t: TensorBase, refusing: type[Any], kind: str, behind: tuple[Any, ...]) -> None:

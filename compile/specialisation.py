@@ -21,7 +21,8 @@ from .eager_run import EagerRun, retains_grad
 from .heap import Change
 from .histories import Histories, histories_of
 from .packs import Packing
-from .programs import live_steps, program_of
+from .plan import live_steps
+from .programs import program_of
 from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
 from .recorded_forward import RecordedForward, Recording

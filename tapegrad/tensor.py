@@ -190,13 +190,13 @@ class Tensor(TensorAttributes, TensorGradients, TensorMethods):
 
         Raises RuntimeError for such a tensor without `force`.
         """
+        if force and self.requires_grad:
+            return self.detach().numpy()
         reads_value("numpy()", self)
         if self.requires_grad:
-            if not force:
-                raise NotDifferentiableError(
-                    "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
-                )
-            return self.detach().numpy()
+            raise NotDifferentiableError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
         recorder = state.now.recorder
         if recorder is not None and recorder.strict:  # Python may look, but not write behind the recorder's back
             array = self._array.view()

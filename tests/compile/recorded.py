@@ -74,3 +74,53 @@ def _compare_effects(tape, tensors, outputs):
         t = known.get(id(tape.inputs[position]))
         if t is not None:
             np.testing.assert_allclose(np.asarray(x), t._grad._array, rtol=1e-12, err_msg="gradient")
+
+
+# Functions of a user's
+
+
+class Square(tg.autograd.Function):
+    """With a gradient that is not the derivative, so that nothing else can give it."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx, g):
+        (x,) = ctx.saved_tensors
+        return g * x * 7
+
+
+class Times(tg.autograd.Function):
+    """Of two arguments and a number, which gives gradients only where they are wanted."""
+
+    @staticmethod
+    def forward(a, b, n):
+        return a * b * n
+
+    @staticmethod
+    def setup_context(ctx, inputs, output):
+        a, b, ctx.n = inputs
+        ctx.save_for_backward(a, b)
+
+    @staticmethod
+    def backward(ctx, g):
+        a, b = ctx.saved_tensors
+        ga = g * b * ctx.n if ctx.needs_input_grad[0] else None
+        return ga, g * a * ctx.n if ctx.needs_input_grad[1] else None, None
+
+
+class AddOne(tg.autograd.Function):
+    """In place."""
+
+    @staticmethod
+    def forward(ctx, x):
+        x.add_(1)
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx, g):
+        return g * 5

@@ -19,11 +19,9 @@ from tapegrad.autograd import graph
 from tapegrad.errors import CheckError, GraphFreedError, InPlaceError, NotDifferentiableError, TapegradError
 from tapegrad.utils.checkpoint import checkpoint
 
+from .recorded import AddOne, Square, Times, leaf
+
 CALLS = 4
-
-
-def leaf(*values):
-    return tg.tensor(values, dtype=tg.float64, requires_grad=True)
 
 
 def fixed(*values):
@@ -44,20 +42,6 @@ def attempt(call, *tensors):
     except TapegradError as error:
         return type(error).__name__
     return [said(t.grad) for t in tensors]
-
-
-class Square(tg.autograd.Function):
-    """With a gradient that is not the derivative, so that nothing else can give it."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return g * x * 7
 
 
 class Exp(tg.autograd.Function):
@@ -104,39 +88,6 @@ class Telling(tg.autograd.Function):
         if g is None:
             return h * 100
         return g * 10 if h is None else g + h
-
-
-class Times(tg.autograd.Function):
-    """Of two arguments and a number, which gives gradients only where they are wanted."""
-
-    @staticmethod
-    def forward(a, b, n):
-        return a * b * n
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        a, b, ctx.n = inputs
-        ctx.save_for_backward(a, b)
-
-    @staticmethod
-    def backward(ctx, g):
-        a, b = ctx.saved_tensors
-        ga = g * b * ctx.n if ctx.needs_input_grad[0] else None
-        return ga, g * a * ctx.n if ctx.needs_input_grad[1] else None, None
-
-
-class AddOne(tg.autograd.Function):
-    """In place."""
-
-    @staticmethod
-    def forward(ctx, x):
-        x.add_(1)
-        ctx.mark_dirty(x)
-        return x
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * 5
 
 
 class MaxAndWhere(tg.autograd.Function):

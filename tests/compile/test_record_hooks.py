@@ -14,7 +14,7 @@ from tapegrad.compile.lower import lower_flat
 from tapegrad.compile.verify import check
 from tapegrad.utils.checkpoint import checkpoint
 
-from .recorded import agree, leaf
+from .recorded import AddOne, Square, Times, agree, leaf
 from .test_programs import leaves, runs
 
 
@@ -30,20 +30,6 @@ def doubled(g):
     return g * 2
 
 
-class Square(tg.autograd.Function):
-    """With a gradient that is not the derivative, so that nothing else can give it."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x * x
-
-    @staticmethod
-    def backward(ctx, g):
-        (x,) = ctx.saved_tensors
-        return g * x * 7
-
-
 class SinCos(tg.autograd.Function):
     """Two outputs, which it saves; the second needs no gradient to arrive."""
 
@@ -57,39 +43,6 @@ class SinCos(tg.autograd.Function):
     def backward(ctx, gs, gc):
         s, c = ctx.saved_tensors
         return gs * c - gc * s
-
-
-class Times(tg.autograd.Function):
-    """Of two arguments and a number, by `setup_context`."""
-
-    @staticmethod
-    def forward(a, b, n):
-        return a * b * n
-
-    @staticmethod
-    def setup_context(ctx, inputs, output):
-        a, b, ctx.n = inputs
-        ctx.save_for_backward(a, b)
-
-    @staticmethod
-    def backward(ctx, g):
-        a, b = ctx.saved_tensors
-        ga = g * b * ctx.n if ctx.needs_input_grad[0] else None
-        return ga, g * a * ctx.n if ctx.needs_input_grad[1] else None, None
-
-
-class AddOne(tg.autograd.Function):
-    """In place."""
-
-    @staticmethod
-    def forward(ctx, x):
-        x.add_(1)
-        ctx.mark_dirty(x)
-        return x
-
-    @staticmethod
-    def backward(ctx, g):
-        return g * 5
 
 
 class Same(tg.autograd.Function):
