@@ -23,7 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-from mutants import MUTANTS, Mutant
+from mutants import MUTANTS, Mutant, stale
 
 REPOSITORY = Path(__file__).parents[2]
 SUITE = ["tests/compile/test_primitives.py", "tests/compile/test_numeric.py", "tests/compile/test_kinks.py"]
@@ -119,11 +119,6 @@ def try_mutant(mutant: Mutant, tree: Path, stages: list[list[str]]) -> str:
         path.write_text(original)
 
 
-def stale(mutants: list[Mutant]) -> list[Mutant]:
-    """The mutants whose text does not occur just once in its file."""
-    return [m for m in mutants if (REPOSITORY / m.file).read_text().count(m.old) != 1]
-
-
 def healthy(tree: Path, tests: list[str]) -> bool:
     """Whether the tests pass without a bug planted; those that do not are printed."""
     result = pytest(tree, "--tb=no", *dict.fromkeys(tests))
@@ -170,9 +165,9 @@ def main() -> int:
     mutants = [m for m in MUTANTS if any(word in " ".join(m) for word in words)]
     if not mutants:
         parser.error("no mutant contains any of these words")
-    for mutant in stale(mutants):
+    for mutant in stale(mutants, REPOSITORY):
         print(f"does not occur just once in {mutant.file}: {mutant.old}")
-    if stale(mutants):
+    if stale(mutants, REPOSITORY):
         return 2
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         trees = [Path(scratch, str(number)) for number in range(options.jobs)]
