@@ -32,6 +32,7 @@ from .packs import Pack
 from .paths import NoPath, Paths
 from .runtime import (
     MISS,
+    Anchors,
     Mismatch,
     finish,
     fit,
@@ -49,10 +50,10 @@ from .runtime import (
 if TYPE_CHECKING:
     from .specialisation import Specialisation
 
-__all__ = ["write_dispatch"]
+__all__ = ["NAMES", "given", "names_of", "write_dispatch"]
 
 
-_NAMES: dict[str, Any] = {
+NAMES: dict[str, Any] = {
     "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
     "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
     "edge_of": edge_of, "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of,
@@ -65,43 +66,32 @@ _NAMES: dict[str, Any] = {
 """What the lines may call."""
 
 
+def names_of(anchors: Anchors) -> dict[str, Any]:
+    """What the lines that recognise tensors name besides."""
+    names = dict(NAMES) | {"A": anchors.ids, "B": anchors, "E": [None], "L": {}}
+    names["device_class"], names["part_class"] = classes_on_device()
+    return names
+
+
 def write_dispatch(spec: Specialisation, roots: dict[str, Any]) -> None:
     """Set `spec.call` (None where the way to something cannot be written down) and `spec.run`."""
-    names = dict(_NAMES)
-    names |= {"A": spec.anchored_ids, "B": spec.anchors, "E": [None], "L": {}, "P": [None, None], "S": spec}
-    names |= {"program": spec.program, "forward": spec.forward}
-    names["device_class"], names["part_class"] = classes_on_device()
+    names = names_of(spec.anchors)
+    names |= {"P": [None, None], "S": spec, "program": spec.program, "forward": spec.forward}
     names.update({f"c{i}": value for i, value in enumerate(spec.text.constants)})
     body = Body(spec, names)
     body.write()
-    spec.run = _compiled_when_called(spec, "run", "objects, floats", [*_given(spec), *body.lines], names)
+    spec.run = _compiled_when_called(spec, "run", "objects, floats", [*given(spec), *body.lines], names)
     paths = Paths(spec, roots, names)
     with contextlib.suppress(NoPath):
         if not spec.signature.shared and not spec.derived:
             paths.write()
-            lines = [*_modes(paths), *paths.lines, *_derived(spec), *body.lines]
+            lines = [*paths.lines, *_derived(spec), *body.lines]
             spec.call = _compiled_when_called(spec, "call", "args, kwargs", lines, names)
     spec.signature.found.objects.clear()  # what was found is not kept alive: its places are enough
     spec.signature.tensors.clear()
 
 
-def _modes(paths: Paths) -> list[str]:
-    """The checks of what no object holds."""
-    spec = paths.spec
-    enabled, default = spec.modes
-    signature = spec.signature
-    return [
-        "        now = state.now",
-        f"        if now.grad_enabled is not {enabled} or now.inference is not {spec.inference}: return MISS",
-        f"        if len(now.watchers) != {int(spec.inference)}: return MISS",
-        f"        if default_dtype() is not {paths.constant(default)}: return MISS",
-        f"        if len(args) != {len(signature.names)} or len(kwargs) != {len(signature.keywords)}: return MISS",
-        "        if leaves_with_extras[0] != E[0]: return MISS",
-        "        seen = set()",
-    ]
-
-
-def _given(spec: Specialisation) -> list[str]:
+def given(spec: Specialisation) -> list[str]:
     """Lines that take everything from lists."""
     found = spec.signature.found
     lines = ["        E[0] = leaves_with_extras[0]"]
@@ -111,9 +101,11 @@ def _given(spec: Specialisation) -> list[str]:
     lines += [
         f"        b{i} = value_of({spec.tensor(i)}, keep={i in spec.kept})" for i in spec.reads if i not in spec.derived
     ]
-    lines += [f"        B.anchor({i}, v{found.tensors[i]})" for i in sorted(spec.anchored)]
-    ids = ", ".join(f"id(v{found.tensors[i]})" for i in sorted(spec.anchored))
-    return [*lines, "        A.clear()", f"        A.update(({ids}{',' if ids else ''}))"]
+    return [
+        *lines,
+        "        A.clear()",
+        *[f"        B.anchor({i}, v{found.tensors[i]})" for i in sorted(spec.anchored)],
+    ]
 
 
 def _derived(spec: Specialisation) -> list[str]:

@@ -33,11 +33,11 @@ class Paths(Writer):
         self._dicts: set[int] = set()
         self._given: list[str] = []  # the tensors that are not known by their buffers
         self._types: dict[int, Any] = {}  # of what has been checked to be of that very type
-        self._attributed = {check.place for check in self.found.checks if check.kind == "attributes"}
         self._position = {number: i for i, number in enumerate(self.found.tensors)}
 
     def write(self) -> None:
         """All checks, in the order in which things were found: what is at a place is found before what it holds."""
+        self._surroundings()
         begun = 0
         for check in self.found.checks:
             number = check.place if isinstance(check.place, int) else check.place.parent
@@ -45,6 +45,46 @@ class Paths(Writer):
                 self._reach(begun)
                 begun += 1
             self.check(check)
+        self._apart()
+
+    def _surroundings(self) -> None:
+        """The checks of what no object holds: modes, and the form of the call."""
+        enabled, default = self.spec.modes
+        inference, signature = self.spec.inference, self.spec.signature
+        self.line("now = state.now")
+        self.line(f"if now.grad_enabled is not {enabled} or now.inference is not {inference}: return MISS")
+        self.line(f"if len(now.watchers) != {int(inference)}: return MISS")
+        self.line(f"if default_dtype() is not {self.constant(default)}: return MISS")
+        self.line(f"if len(args) != {len(signature.names)} or len(kwargs) != {len(signature.keywords)}: return MISS")
+        self.line("if leaves_with_extras[0] != E[0]: return MISS")
+        self.line("seen = set()")
+
+    def _apart(self) -> None:
+        """The checks that objects which look alike are still several: what is put into one would be in all.
+
+        Tensors are checked to be, as are objects that hold different ones at the same place. A tuple is a value.
+        """
+        looks: dict[int, list[Any]] = {
+            number: [] for number, x in enumerate(self.found.objects) if type(x) is not tuple
+        }
+        slots: dict[int, set[Any]] = {number: set() for number in looks}
+        for kind, place, expected in self.found.checks:
+            if isinstance(place, Place):
+                looks.get(place.parent, []).append((place[1:], kind, expected))
+            elif kind in ("is", "tensor"):
+                looks.pop(place, None)
+            else:
+                looks.get(place, []).append((kind, expected))
+        for number in slots:
+            parent, *slot = self.found.places[number]
+            if parent in slots:
+                slots[parent].add(tuple(slot))
+        alike: dict[Any, list[int]] = {}
+        for number, look in looks.items():
+            alike.setdefault(tuple(look), []).append(number)
+        for numbers in alike.values():
+            if len(numbers) > 1 and not set.intersection(*[slots[number] for number in numbers]):
+                self.line(f"if len({{{', '.join([f'id(v{n})' for n in numbers])}}}) != {len(numbers)}: return MISS")
 
     def _reach(self, number: int) -> None:
         """A line for the object of a number; none for the class of what was checked to be of that."""
@@ -95,15 +135,18 @@ class Paths(Writer):
                 return
             if kind == "is" and f"v{place}" in self.names:
                 return
-            if kind in ("length", "names", "type"):
-                self._types[place] = expected if kind == "type" else expected[0]
         elif kind == "missing":
             self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")
             return
         else:
-            self.line(f"x = {self.access(place)}")
             where = "x"
+            self.line(f"x = {self.access(place)}")
         test = self._test(kind, where, expected)
+        if kind in _ASKED and place not in self._types:
+            of = type(self.found.objects[place]) if where != "x" else expected[0]
+            test = f"type({where}) is not {self.constant(of)} or {test}"
+        if isinstance(place, int) and kind in _TELLING:
+            self._types[place] = type(self.found.objects[place])
         if test:
             self.line(f"if {test}: return MISS")
         if kind == "float":
@@ -115,7 +158,7 @@ class Paths(Writer):
             if expected is None or expected is True or expected is False:
                 return f"{x} is not {expected}"
             literal = self.constant(expected)
-            return f"{x} is not {literal} and (type({x}) is not {type(expected).__name__} or {x} != {literal})"
+            return f"{x} is not {literal} and (type({x}) is not {self.constant(type(expected))} or {x} != {literal})"
         if kind == "again":
             return f"{x} is not v{expected}"
         if kind in ("is", "type", "code", "float"):
@@ -146,8 +189,6 @@ class Paths(Writer):
         meta = spec.signature.metas[i]
         known = self.constant(meta)
         flags = f"{v}._requires_grad is not {meta.requires_grad} or {v}._node is not None"
-        if number not in self._attributed:
-            self.line(f"if {v}.__dict__: return MISS")
         if i not in spec.used and meta.kind is None and self.found.places[number].name == "_grad":
             # its shape and dtype are those of the tensor that it is the gradient of, and who else has it is no matter
             self.line(f"if {v}._view is not None or type({v}) is not part_class and {v}._device is None:")
@@ -177,6 +218,8 @@ class Paths(Writer):
         self._given.append(v)
 
 
+_TELLING = ("is", "type", "length", "names")
+"""The kinds of checks after which the type of an object is known."""
 _WAYS = {
     "global": "{p}.__globals__[{name!r}]",
     "module": "modules[{name!r}]",

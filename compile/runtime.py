@@ -40,15 +40,18 @@ class Mismatch:
 class Anchors(list[Any]):
     """The buffers, by position, by which tensors are known: as the last call left them.
 
-    They are given up as soon as one of the tensors is gone, not to keep the memory of what nobody uses.
+    They are given up as soon as one of the tensors is gone, not to keep the memory of what nobody uses. `ids` has the
+    ids of those tensors, and perhaps of some that were known before.
     """
 
     def __init__(self, count: int) -> None:
         super().__init__([None] * count)
+        self.ids: set[int] = set()
         self._watched: list[Any] = [None] * count
 
     def anchor(self, i: int, t: TensorBase) -> None:
         """Know the tensor at `i` by its buffer from now on, unless its value may change without leaving that."""
+        self.ids.add(id(t))
         if t._device is None or is_inference(t):
             self[i] = None
             return

@@ -98,7 +98,6 @@ class Specialisation:
         self.kept = {i for i, t in enumerate(self.signature.tensors) if id(t) not in top}
         self.used = self.reading | {i for i, *_ in self.writes}
         self.anchors = Anchors(len(self.labels))
-        self.anchored_ids: set[int] = set()
         self.anchored = self._lasting()
         self._floats = {place: i for i, (place, _) in enumerate(self.signature.found.floats)}
         made = [var for step in self.tape.steps for var in step.outputs]

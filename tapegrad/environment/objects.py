@@ -79,7 +79,10 @@ _abstract: weakref.WeakKeyDictionary[type, tuple[Any, frozenset[Any]]] = weakref
 
 
 def registered_with(cls: type) -> frozenset[Any]:
-    """The user's classes that were registered with an abstract one, or with a class that inherits from it."""
+    """The classes that were registered with an abstract one, or with a class that inherits from it.
+
+    Those of libraries that were registered with a library's are left out: that happens when modules are imported.
+    """
     token = abc.get_cache_token()
     known = _abstract.get(cls)
     if known is None or known[0] != token:
@@ -89,9 +92,10 @@ def registered_with(cls: type) -> frozenset[Any]:
 
 def _registered(cls: type) -> Iterator[Any]:
     """Weak references to them."""
+    is_library = is_library_module(sys.modules.get(cls.__module__))
     for reference in vars(abc)["_get_dump"](cls)[0]:
         part = reference()
-        if part is not None and not is_library_module(sys.modules.get(part.__module__)):
+        if part is not None and not (is_library and is_library_module(sys.modules.get(part.__module__))):
             yield reference
         if isinstance(part, abc.ABCMeta):
             yield from _registered(part)
@@ -115,7 +119,10 @@ def object_(value: Any, number: int, found: Reachable) -> None:
 def inherited(value: Any, number: int, found: Reachable) -> None:
     """The class of an object, and what the object keeps in attributes and slots."""
     kind: Any = type(value)
-    if isinstance(value, enum.Enum) or is_written_in_c(kind):
+    if isinstance(value, enum.Enum):
+        return
+    if is_written_in_c(kind):
+        attributes(value, number, found)  # which an OrderedDict may be given
         return
     slots = slots_of(value)
     if has_slots(kind):

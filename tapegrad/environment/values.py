@@ -36,8 +36,7 @@ def tensor(t: TensorBase, number: int, found: Reachable) -> None:
     found.look(t._grad, Place(number, "attribute", "_grad"))
     if t._accumulator is not None and t._accumulator.extras is not None:
         found.look(hooks_of(t), Place(number, "hooks", None))
-    if t.__dict__:
-        attributes(t, number, found)
+    attributes(t, number, found)
 
 
 def hooks_of(t: TensorBase) -> list[Any]:

@@ -12,7 +12,7 @@ import warnings
 import weakref
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..autograd.grad_mode import enable_grad, set_grad_enabled
 from ..dtypes import float32
@@ -103,7 +103,7 @@ def _hooked(step: F) -> F:
         note = watched.get(self) if watched else None
         if note is not None:
             note.called = True
-        for hook in (*_before_every_step.values(), *self._optimizer_step_pre_hooks.values()):
+        for hook in (*_before_every_step.values(), *self._hooks_at("step pre")):
             result = hook(self, args, kwargs)
             if result is None:
                 continue
@@ -111,7 +111,7 @@ def _hooked(step: F) -> F:
                 raise TapegradError(f"{step} must return None or a tuple of (new_args, new_kwargs), but got {result}.")
             args, kwargs = result
         out = step(*args, **kwargs)
-        for hook in (*self._optimizer_step_post_hooks.values(), *_after_every_step.values()):
+        for hook in (*self._hooks_at("step post"), *_after_every_step.values()):
             hook(self, args, kwargs)
         return out
 
@@ -150,18 +150,7 @@ class Optimizer:
     param_groups: list[Group]
     state: defaultdict[Any, Any]
     defaults: dict[str, Any]
-
-    _TABLES: ClassVar = tuple(
-        f"_optimizer_{what}_{when}_hooks"
-        for what in ("step", "state_dict", "load_state_dict")
-        for when in ("pre", "post")
-    )
-    _optimizer_step_pre_hooks: HookTable
-    _optimizer_step_post_hooks: HookTable
-    _optimizer_state_dict_pre_hooks: HookTable
-    _optimizer_state_dict_post_hooks: HookTable
-    _optimizer_load_state_dict_pre_hooks: HookTable
-    _optimizer_load_state_dict_post_hooks: HookTable
+    _hooks: dict[str, HookTable]
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -170,7 +159,7 @@ class Optimizer:
 
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         self.defaults = defaults
-        self._make_tables()
+        self._hooks = {}
         if isinstance(params, TensorBase):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, but got "
@@ -184,17 +173,13 @@ class Optimizer:
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
-    def _make_tables(self) -> None:
-        for name in self._TABLES:
-            self.__dict__.setdefault(name, HookTable())
-
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles have; hooks stay behind."""
         return {"defaults": self.defaults, "state": self.state, "param_groups": self.param_groups}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._make_tables()
+        self.__dict__.setdefault("_hooks", {})
         self.defaults.setdefault("differentiable", False)
 
     def __repr__(self) -> str:
@@ -273,7 +258,7 @@ class Optimizer:
         Parameters are numbered in the order of the groups, and stand as their numbers. The tensors are the
         optimiser's own, not copies.
         """
-        for before in self._optimizer_state_dict_pre_hooks.values():
+        for before in self._hooks_at("state_dict pre"):
             before(self)
         numbers: dict[int, int] = {}
         groups = []
@@ -285,7 +270,7 @@ class Optimizer:
             groups[-1]["params"] = [numbers[id(p)] for p in group["params"]]
         state = {numbers[id(key)] if isinstance(key, TensorBase) else key: self.state[key] for key in self.state}
         out: dict[str, Any] = {"state": state, "param_groups": groups}
-        for after in self._optimizer_state_dict_post_hooks.values():
+        for after in self._hooks_at("state_dict post"):
             result = after(self, out)
             out = out if result is None else result
         return out
@@ -297,7 +282,7 @@ class Optimizer:
         PyTorch. Raises ValueError unless it has as many groups, each of as many parameters; nothing is changed then.
         """
         state_dict = state_dict.copy()
-        for before in self._optimizer_load_state_dict_pre_hooks.values():
+        for before in self._hooks_at("load_state_dict pre"):
             result = before(self, state_dict)
             state_dict = state_dict if result is None else result
         groups = copy.deepcopy(state_dict["param_groups"])
@@ -324,34 +309,42 @@ class Optimizer:
             if "param_names" in own:
                 group.setdefault("param_names", own["param_names"])
         self.__setstate__({"state": state, "param_groups": groups})
-        for after in self._optimizer_load_state_dict_post_hooks.values():
+        for after in self._hooks_at("load_state_dict post"):
             after(self)
 
     # Hooks
 
+    def _hooks_at(self, when: str) -> Iterable[Callable[..., Any]]:
+        """The hooks to call at a time: most optimisers have none."""
+        return self._hooks[when].values() if when in self._hooks else ()
+
+    def _table(self, when: str) -> HookTable:
+        """Where those are to be added."""
+        return self._hooks.setdefault(when, HookTable())
+
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` before each step; it may return other `(args, kwargs)`."""
-        return _added(self._optimizer_step_pre_hooks, hook)
+        return _added(self._table("step pre"), hook)
 
     def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call `hook(optimizer, args, kwargs)` after each step."""
-        return _added(self._optimizer_step_post_hooks, hook)
+        return _added(self._table("step post"), hook)
 
     def register_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` before `state_dict()` does anything."""
-        return _added(self._optimizer_state_dict_pre_hooks, hook, prepend)
+        return _added(self._table("state_dict pre"), hook, prepend)
 
     def register_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` on what `state_dict()` returns; it may return another."""
-        return _added(self._optimizer_state_dict_post_hooks, hook, prepend)
+        return _added(self._table("state_dict post"), hook, prepend)
 
     def register_load_state_dict_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer, state_dict)` on a shallow copy of what is loaded; it may return another."""
-        return _added(self._optimizer_load_state_dict_pre_hooks, hook, prepend)
+        return _added(self._table("load_state_dict pre"), hook, prepend)
 
     def register_load_state_dict_post_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
         """Call `hook(optimizer)` once a state has been loaded."""
-        return _added(self._optimizer_load_state_dict_post_hooks, hook, prepend)
+        return _added(self._table("load_state_dict post"), hook, prepend)
 
 
 def _named(params: Any) -> tuple[list[Any], list[Any]]:

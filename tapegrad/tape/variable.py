@@ -171,13 +171,20 @@ class _OnDevice:
     @property
     def _array(self) -> np.ndarray[Any, Any]:
         t: Any = self
-        try:
-            array = np.asarray(t._device)
-        except RuntimeError:  # a program in another thread is writing over it
+        while True:
+            device = t._device
+            try:
+                array = np.asarray(device)
+            except RuntimeError:  # a program in another thread is writing over it
+                with device_lock:
+                    device = t._device
+                    array = np.asarray(device)
             with device_lock:
-                array = np.asarray(t._device)
-        _bring_to_host(t, array)
-        return array
+                if not isinstance(t, _OnDevice):  # another thread has fetched it
+                    return t._array  # type: ignore[no-any-return]
+                if t._device is device:  # else a program gave it another value meanwhile
+                    _bring_to_host(t, array)
+                    return array
 
     @_array.setter
     def _array(self, array: np.ndarray[Any, Any]) -> None:

@@ -71,6 +71,44 @@ def test_a_parameter_rebound_after_the_first_call():
     assert pair.compilations == 2  # without a gradient, and with one
 
 
+@pytest.mark.parametrize("make", [lambda: [1], lambda: {"n": 1}, lambda: SimpleNamespace(n=1)])
+def test_two_objects_that_looked_alike_become_one(make):
+    def build():
+        world = SimpleNamespace(a=make(), b=make())
+
+        def step(x):
+            put = world.a.__dict__ if isinstance(world.a, SimpleNamespace) else world.a
+            got = world.b.__dict__ if isinstance(world.b, SimpleNamespace) else world.b
+            put[0 if isinstance(put, list) else "n"] = 5
+            return x * got[0 if isinstance(got, list) else "n"]
+
+        return step, world
+
+    pair = Pair(build)
+    for shared in (False, False, False, True, True, False):
+        pair.both(lambda world, shared=shared: setattr(world, "a", make()))
+        pair.both(lambda world, shared=shared: setattr(world, "b", world.a if shared else make()))
+        pair.call(two)
+
+
+def test_a_tensor_put_in_the_place_of_a_captured_one_is_passed_as_the_argument_too():
+    def build():
+        model = SimpleNamespace(w=tg.ones(2))
+
+        def step(x):
+            model.w.add_(1)
+            return x * 1
+
+        return step, model
+
+    pair = Pair(build)
+    pair.call(two, 3)
+    pair.both(lambda model: setattr(model, "w", tg.ones(2)))
+    pair.call(two, 3)
+    for world, step in ((pair.eager, pair.step), (pair.jitted, pair.fast)):
+        assert [step(world.w).tolist() for _ in range(3)] == [[n, n] for n in (5, 6, 7)]
+
+
 def test_a_parameter_rebound_to_another_tensor_of_the_program():
     def build():
         model = SimpleNamespace(a=tg.ones(2), b=tg.zeros(2))
@@ -1147,7 +1185,7 @@ def test_keyboard_interrupt_midway():
 
 def test_keyboard_interrupt_while_new_values_are_given(monkeypatch):
     """The program may have written over the old ones: so all new ones are given, and then the interrupt goes on."""
-    store, armed = dispatch._NAMES["store"], []
+    store, armed = dispatch.NAMES["store"], []
 
     def interrupted(*given):
         if armed:
@@ -1155,7 +1193,7 @@ def test_keyboard_interrupt_while_new_values_are_given(monkeypatch):
             raise KeyboardInterrupt
         store(*given)
 
-    monkeypatch.setitem(dispatch._NAMES, "store", interrupted)
+    monkeypatch.setitem(dispatch.NAMES, "store", interrupted)
     model = SimpleNamespace(a=tg.zeros(2), b=tg.zeros(2))
 
     @tg.jit
