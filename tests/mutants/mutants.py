@@ -532,6 +532,10 @@ LOWERING = [
 JIT = [
     *_of(
         "compile/paths.py",
+        ("if now.grad_enabled is not {enabled} or now.inference", "if now.inference", "stale"),
+        ("if default_dtype() is not {self.constant(default)}: return MISS", "", "stale"),
+        ("        self._apart()\n", "", "worlds"),
+        ('            test = f"type({where}) is not {self.constant(of)} or {test}"\n', "", "worlds"),
         ('            self.line(f"if {v} is {other}: return MISS")\n', "            pass\n", "stale"),
         (" or id({v}) in A", "", "stale"),
         ("fit({v}, {known}, seen, (), {i in", "fit({v}, {known}, set(), (), {i in", "stale"),
@@ -541,7 +545,7 @@ JIT = [
         ('rest = f"len({x}) != {expected[1]}"', 'rest = "False"', "stale"),
         ('f"{x} is not v{expected}"', 'f"{x} is False"', "stale"),
         ('self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")', "pass", "stale"),
-        ("(type({x}) is not {type(expected).__name__} or {x} != {literal})", "{x} != {literal}", "stale"),
+        ("(type({x}) is not {self.constant(type(expected))} or {x} != {literal})", "{x} != {literal}", "stale"),
         ("        if test:\n", '        if test and kind != "float":\n', "stale"),
         (
             "        if kind not in _ASKED:\n",
@@ -565,11 +569,6 @@ JIT = [
         ),
     ),
     *_of(
-        "compile/dispatch.py",
-        ("if now.grad_enabled is not {enabled} or now.inference", "if now.inference", "stale"),
-        ("if default_dtype() is not {paths.constant(default)}: return MISS", "", "stale"),
-    ),
-    *_of(
         "compile/body.py",
         ("{v}._device = B[{i}] = o{o}; {v}._storage.version += {count}", "{v}._device = B[{i}] = o{o}", "stale"),
         ("{v}._device = B[{i}] = o{o}; {v}", "B[{i}] = o{o}; {v}", "stale"),
@@ -590,6 +589,7 @@ JIT = [
     ),
     *_of(
         "compile/runtime.py",
+        ("        self.ids.add(id(t))\n", "", "stale"),
         ("        if memory in seen:\n", "        if False:\n", "stale"),
         ("or id(t) in seen or id(t) in others", "", "stale"),
         ("            store(t, outputs[k], count)\n", "            pass\n", "stale"),

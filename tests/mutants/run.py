@@ -43,6 +43,7 @@ FILES = {
         "tests/compile/test_pulls.py",
         "tests/tapegrad/test_record.py",
     ],
+    "worlds": ["tests/compile/test_worlds.py"],
     "stale": ["tests/compile/test_never_stale.py"],
     "effects": ["tests/compile/test_effects.py"],
     "numbers": ["tests/compile/test_numbers.py"],
