@@ -93,7 +93,7 @@ _REMEDIES = {
 def _checks(before: Reachable, after: Reachable) -> Iterator[Difference]:
     """The first check that came out otherwise."""
     for old, new in zip(before.checks, after.checks, strict=False):
-        if old == new or (old.kind == new.kind == "value" and repr(old.expected) == repr(new.expected)):
+        if old[:2] == new[:2] and _alike(old, new):
             continue
         where, was = after.text(new.place), before.text(old.place)
         if where != was:
@@ -118,6 +118,13 @@ def _appeared(where: str, new: Check, before: Reachable) -> Difference | None:
     """That something was not there before; None if it was."""
     is_known = any(before.text(check.place) == where for check in before.checks)
     return None if is_known else Difference(where, _ABSENT, _what(new))
+
+
+def _alike(old: Check, new: Check) -> bool:
+    """Whether two checks of one place expect the same."""
+    if old.kind == "is":
+        return old.expected is new.expected
+    return repr(old.expected) == repr(new.expected) if old.kind == "value" else bool(old.expected == new.expected)
 
 
 _ABSENT = "not there"

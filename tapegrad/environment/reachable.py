@@ -22,6 +22,9 @@ PLAIN = frozenset({bool, int, str, bytes, type(None)})
 CHANGING_MODULES = (random, secrets, np.random, time, dt, uuid)
 
 
+_LARGE = 1 << 16  # no address is smaller
+
+
 class Place(NamedTuple):
     """How something was reached: `how` from the object numbered `parent` (-1: from nothing), and by which `name`."""
 
@@ -50,8 +53,8 @@ class Reachable:
     """
 
     __slots__ = (
-        "_handle", "ambiguous", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists",
-        "maths", "named", "objects", "outside", "places", "rigid", "seen", "tensors",
+        "_handle", "ambiguous", "checks", "floats", "followed", "growing", "identified", "ints", "key", "known",
+        "large", "latent", "lists", "maths", "named", "objects", "outside", "places", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +77,8 @@ class Reachable:
         self.latent: list[UnsupportedError] = []  # what would be wrong if constructors were called
         self.outside: list[tuple[Place, Any]] = []  # where functions are that reach the world outside
         self.maths: list[tuple[Place, Any]] = []  # where `math` and functions of it are
+        self.identified = False  # whether code asks for the ids of objects
+        self.large: set[int] = set()  # the ints that could be ids
         self.named = False  # whether code asks what functions and classes are called
         self.rigid = False  # whether code could tell a followed number from a plain one, or remember it
 
@@ -90,7 +95,7 @@ class Reachable:
         self.key.append((kind, expected))
 
     def same(self, place: Any, value: Any) -> None:
-        """A check that something, which perhaps has no hash, is the very same."""
+        """A check that something is the very same: the check keeps it alive, so that its id is its own."""
         self.checks.append(Check("is", place, value))
         self.key.append(("is", id(value)))
 
@@ -99,7 +104,7 @@ class Reachable:
         if isinstance(place, int):
             place = self.places[place]
         parent, how, name = place
-        if how in ("argument", "function", "root", "cell", "global", "module", "self"):
+        if how in ("argument", "builtin", "function", "root", "cell", "global", "module", "self"):
             return str(name[1]) if how == "cell" else str(name)
         if how in ("wrapped", "class", "key", "hooks"):
             return {"class": "the class of ", "key": "a key of ", "wrapped": "", "hooks": "the hooks of "}[
@@ -122,6 +127,8 @@ class Reachable:
             self.floats.append((place, value))
             return
         if kind in PLAIN:
+            if kind is int and value > _LARGE:
+                self.large.add(value)
             self.checks.append(Check("value", place, value))
             self.key.append((kind, value))
             return

@@ -166,7 +166,6 @@ class Numbers:
 
     def input(self, place: int, value: Any) -> Number:
         """The followed number at `place` of the environment."""
-        value = float(value) if type(value) is np.float64 else value  # which is not weak beside tensors
         return Number(self, self._note("input", (place,), (False,), value), value)
 
     def item(self, var: Var, value: Any) -> Number:

@@ -180,8 +180,8 @@ class _OnDevice:
                     device = t._device
                     array = np.asarray(device)
             with device_lock:
-                if not isinstance(t, _OnDevice):  # another thread has fetched it
-                    return t._array  # type: ignore[no-any-return]
+                if type(t) not in _on_host:  # another thread has fetched it
+                    return t._array
                 if t._device is device:  # else a program gave it another value meanwhile
                     _bring_to_host(t, array)
                     return array

@@ -409,7 +409,8 @@ def test_functions_behind_decorators_are_looked_into():
     factor[0] = 3.0
     assert fast(tg.ones(1)).item() == 5.0  # the cache remembers its 2, as it does eagerly
     assert type(cached(1)) is float
-    assert len(fast.specialisations) == 2
+    assert fast(tg.ones(1)).item() == 5.0
+    assert len(fast.specialisations) == 1  # the first call filled the cache: its program was for an empty one
 
 
 def test_a_generator_cannot_be_captured():

@@ -542,7 +542,7 @@ JIT = [
         ("{v}._requires_grad is not {meta.requires_grad} or {v}._node", "{v}._node", "stale"),
         ("or b{i}.shape != {shape} or", "or", "stale"),
         ('f"[*{self._dict(int(x[1:]))}] != {self.constant([*expected])}"', 'f"{x} is None"', "stale"),
-        ('rest = f"len({x}) != {expected[1]}"', 'rest = "False"', "stale"),
+        ('rest = f"len({x}) != {expected}"', 'rest = "False"', "stale"),
         ('f"{x} is not v{expected}"', 'f"{x} is False"', "stale"),
         ('self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")', "pass", "stale"),
         ("(type({x}) is not {self.constant(type(expected))} or {x} != {literal})", "{x} != {literal}", "stale"),
@@ -560,11 +560,6 @@ JIT = [
         (
             "        if kind not in _ASKED:\n",
             '        if kind == "slots":\n            return ""\n        if kind not in _ASKED:\n',
-            "stale",
-        ),
-        (
-            "        if kind not in _ASKED:\n",
-            '        if kind == "environ":\n            return ""\n        if kind not in _ASKED:\n',
             "stale",
         ),
     ),
@@ -783,13 +778,13 @@ JIT = [
         "tapegrad/environment/objects.py",
         ("                found.look(part, inner)\n", "                pass\n", "stale"),
         ('found.look(base, Place(number, "base", (value.__mro__.index(base), base.__name__)))', "pass", "stale"),
-        ('found.look(getattr(value, name), Place(number, "slot", name))', "pass", "stale"),
+        ('found.look(part, Place(number, "slot", name))', "pass", "stale"),
     ),
     *_of(
         "tapegrad/environment/values.py",
         ('found.note("attributes", number, tuple(held))', "pass", "stale"),
-        ('found.note("set", number, (type(value), frozenset((type(part), part) for part in value)))', "pass", "stale"),
-        ("value.shape, value.dtype, value.tobytes()", "value.shape, value.dtype, b''", "stale"),
+        ('found.note("set", number, set_of(value))', "pass", "stale"),
+        ("*layout, value.tobytes()", "*layout, b''", "stale"),
         ("extras.before, extras.after, extras.accumulated]", "extras.before, extras.after]", "stale effects"),
     ),
     *_of(
