@@ -6,24 +6,26 @@ number computed on the host), `r0` (a tensor made from an output), `m4` (a new c
 
 from __future__ import annotations
 
-import collections
 import enum
+import functools
 import types
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..dtypes import dtype
-from ..environment import Reachable, slots_of
+from ..environment import Reachable, class_names
 from ..tape import RemovableHandle, TensorBase, Var, base_of, chain_of
 from ..tape.number import Number, plain
 from ..tape.variable import Chain
 from ..tree import registered
+from .containers import attributes_of, base_of_container, instances_of, members, method, pairs, refill, slots
 from .eager_run import retains_grad
-from .heap import MISSING, Change, replace
+from .heap import MISSING, Change, filled_slots, replace
+from .remaking import CONSTANT, maker, plain_part, taken_apart
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun
@@ -32,7 +34,7 @@ __all__ = ["Describer", "Description"]
 
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), np.generic, enum.Enum, dtype, np.dtype, range, type(...),
-    type, types.ModuleType, types.BuiltinFunctionType, frozenset, type(NotImplemented),
+    type, types.ModuleType, types.BuiltinFunctionType, types.MemberDescriptorType, type(NotImplemented), *CONSTANT,
 )  # fmt: skip
 
 
@@ -41,6 +43,12 @@ class Fresh(NamedTuple):
 
     made: str
     output: int
+
+
+class _Constant(NamedTuple):
+    """Something that is not looked into."""
+
+    value: Any
 
 
 @dataclass
@@ -122,11 +130,11 @@ class Describer:
         """Describe what was changed in a holder."""
         number, kind, before, after = change
         where = self.found.text(number)
+        what = _refused(change, self.found.objects[number])
+        if what is not None:
+            raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}{_INSTEAD.get(kind, '')}")
         if kind in ("list", "set"):
             self._contents(number, before, after, where)
-        elif kind in ("defaults", "array"):
-            what = "the NumPy array" if kind == "array" else "the defaults of"
-            raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}: use a tensor")
         elif isinstance(before, dict):
             self._entries(number, kind, before, after, where)
         else:
@@ -136,28 +144,38 @@ class Describer:
 
     def _contents(self, number: int, before: list[Any], after: list[Any], where: str) -> None:
         """Effects on a list, a deque or a set."""
-        n = len(before)
-        grown = isinstance(self.found.objects[number], list) and len(after) > n and all(map(_is, before, after[:n]))
+        n, value, v = len(before), self.found.objects[number], f"v{number}"
+        grown = isinstance(value, list) and len(after) > n and all(map(_is, before, after[:n]))
         parts = ", ".join([self.value(x, f"{where}[...]") for x in (after[n:] if grown else after)])
-        if grown:
+        if grown and type(value) is list:
             self.text.before.append(f"size{number} = len(v{number})")
             self.text.effects.append(f"del v{number}[size{number}:]")
+            self.text.effects.append(f"{v}.extend([{parts}])")
+        elif grown:
+            self.text.before.append(f"size{number} = {self._method(value, '__len__')}({v})")
+            self.text.effects.append(f"{self._method(value, '__setitem__')}({v}, slice(size{number}, None), [{parts}])")
         else:
-            self.text.effects.append(f"v{number}.clear()")
-        method = "update" if isinstance(self.found.objects[number], set) else "extend"
-        self.text.effects.append(f"v{number}.{method}([{parts}])")
+            self.text.effects.append(f"{self.text.constant(refill)}({v}, [{parts}])")
         self.text.changed.append(where)
+
+    def _method(self, value: Any, name: str) -> str:
+        """What to call a method of a container by: the built-in one."""
+        return self.text.constant(method(value, name))
+
+    def _item(self, value: Any, made: str, key: Any, part: str) -> str:
+        """The line that puts `part` under a key into `value`, a dict called `made`."""
+        key = self._key(key)
+        if type(value).__setitem__ is method(value, "__setitem__"):
+            return f"{made}[{key}] = {part}"
+        return f"{self._method(value, '__setitem__')}({made}, {key}, {part})"
 
     def _entries(self, number: int, kind: str, before: dict[Any, Any], after: dict[Any, Any], where: str) -> None:
         """Effects on a dict, or on what is like one."""
         kept = [name for name in before if name in after]
         if kind in ("items", "attributes") and kept != [*after][: len(kept)]:  # the order changed
             holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
-            pairs = [(self._key(name), self.value(x, f"{where}[...]")) for name, x in after.items()]
-            self.text.effects += [
-                f"{holder}.clear()",
-                f"{holder}.update([{', '.join(f'({k}, {x})' for k, x in pairs)}])",
-            ]
+            items = [f"({self._key(name)}, {self.value(x, f'{where}[...]')})" for name, x in after.items()]
+            self.text.effects.append(f"{self.text.constant(refill)}({holder}, [{', '.join(items)}])")
             self.text.changed.append(where)
             return
         for name in before:
@@ -170,12 +188,15 @@ class Describer:
     def _put(self, number: int, kind: str, name: Any, value: Any, label: Any) -> None:
         """The effect of putting `value` at `name` of a holder."""
         where = self.found.text(number)
-        label = "..." if isinstance(label, TensorBase) else label
+        label = (
+            "..." if isinstance(label, TensorBase) else getattr(label, "__name__", label) if kind == "slots" else label
+        )
         where = {"items": f"{where}[{label!r}]", "globals": label, "cells": label}.get(kind, f"{where}.{label}")
         new = self.text.constant(MISSING) if value is MISSING else self.value(value, where)
         if kind in ("items", "attributes") and value is not MISSING:
-            holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
-            self.text.effects.append(f"{holder}[{self._key(name)}] = {new}")
+            value, v = self.found.objects[number], f"v{number}"
+            value, v = (value, v) if kind == "items" else (attributes_of(value), f"{v}.__dict__")
+            self.text.effects.append(self._item(value, v, name, new))
         else:
             put = self.text.constant(replace)
             self.text.effects.append(f"{put}({kind!r}, v{number}, {self._key(name)}, {new})")
@@ -200,29 +221,61 @@ class Describer:
             return repr(value)
         if isinstance(value, TensorBase):
             return self._tensor(value, name)
+        if kind is _Constant:
+            return self.text.constant(value.value)
         if isinstance(value, tuple):
             return self._tuple(value, name)
         if kind is slice:
             parts = [self.value(x, name) for x in (value.start, value.stop, value.step)]
             return self._named(value, f"slice({', '.join(parts)})")
-        if kind is frozenset:
-            value = frozenset(map(plain, value))  # numbers in it were asked for their hashes, and so are guarded
-        if isinstance(value, _CONSTANT) or _is_free_function(value):
-            return self.text.constant(value)
         if isinstance(value, np.ndarray) and kind is np.ndarray and not value.dtype.hasobject:
             return f"{self.text.constant(value.copy())}.copy()"
-        return self._container(value, name)
+        return self._unchanging(value, name) or self._container(value, name)
+
+    def _unchanging(self, value: Any, name: str) -> str | None:
+        """An expression for what is complete once it is made: for a constant, unless it could be given attributes."""
+        apart = taken_apart(value)
+        if apart is not None:
+            make, args = apart
+            opaque = make is types.MethodType and self.run.number_of(args[0]) is None and not _is_free_function(args[0])
+            return None if opaque else self._complete(value, make, args, name)
+        part = plain_part(value)
+        if part is not None:
+            return self._complete(value, type(part).__new__, (type(value), part), name)
+        if isinstance(value, frozenset):
+            parts = [*map(plain, value)]  # numbers in it were asked for their hashes, and so are guarded
+            if not all(isinstance(x, _CONSTANT) for x in parts):
+                return self._complete(value, frozenset, (parts,), name)
+            return self.text.constant(frozenset(parts))
+        if isinstance(value, _CONSTANT) or _is_free_function(value):
+            return self.text.constant(value)
+        return None
+
+    def _complete(
+        self, value: Any, make: Callable[..., Any], args: Sequence[Any], name: str, *, attributes: bool = True
+    ) -> str:
+        """Something that is complete once it is made, as `make(*args)`, but for attributes. That may have made it
+        already, where what it is made of holds it.
+        """
+        parts = ", ".join([self.value(x, name) for x in args])
+        known = self._names.get(id(value))
+        if known is None:
+            known = self._named(value, f"{self.text.constant(make)}({parts})")
+            if attributes:
+                self._object_parts(value, known, name)
+        return known
 
     def _tuple(self, value: Any, name: str) -> str:
         """A tuple, made once what it holds is: by then that may have made it, as it holds it."""
-        parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(value)])
+        parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(tuple.__iter__(value))])
         known = self._names.get(id(value))
         if known is not None:
             return known
         if type(value) is tuple:
             return self._named(value, f"({parts})")
-        maker = value._make if hasattr(value, "_make") else type(value)
-        return self._named(value, f"{self.text.constant(maker)}(({parts}))")
+        made = self._named(value, f"{self.text.constant(functools.partial(_like, type(value)))}(({parts}))")
+        self._object_parts(value, made, name)
+        return made
 
     def _named(self, value: Any, expression: str) -> str:
         """The name of something new that cannot change, which is found again by it."""
@@ -237,38 +290,56 @@ class Describer:
         kind = type(value)
         if kind is RemovableHandle:
             raise self.run.recorder.unsupported("keeping or returning the handle of a hook: remove() it inside")
-        made = f"m{len(self._names)}"
-        maker = _maker(value)
-        if maker is None:
+        entry = registered(kind)
+        make = maker(value) if entry is None else None
+        if entry is None and make is None:
             raise self.run.recorder.unsupported(
                 f"a new {kind.__module__}.{kind.__qualname__} ({name}) made by a jitted function and kept or returned: "
                 "return tensors, numbers, and containers or objects that hold them"
             )
-        self._names[id(value)] = made
-        self._keep.append(value)
-        self.text.build.append(f"{made} = {self.text.constant(maker)}()")
-        entry = registered(kind)
         if entry is not None:
-            children, static = entry[0](value)
-            parts = self.value(tuple(children), name)
-            self.text.build[-1] = f"{made} = {self.text.constant(entry[1])}({self.text.constant(static)}, {parts})"
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                self.text.build.append(f"{made}[{self._key(key)}] = {self.value(part, f'{name}[{_shown(key)}]')}")
-        elif isinstance(value, list | collections.deque | set):
-            parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(value)])
-            self.text.build.append(f"{made}.{'update' if isinstance(value, set) else 'extend'}([{parts}])")
-        if entry is None:
-            self._object_parts(value, made, name)
+            return self._registered(value, *entry, name)
+        made = self._named(value, f"{self.text.constant(make)}()")
+        self._fill(value, made, name)
+        self._object_parts(value, made, name)
         return made
+
+    def _registered(self, value: Any, flatten: Any, unflatten: Any, name: str) -> str:
+        """An instance of a registered class: made of its parts."""
+        children, static = flatten(value)
+        return self._complete(value, unflatten, (_Constant(static), tuple(children)), name, attributes=False)
+
+    def _fill(self, value: Any, made: str, name: str) -> None:
+        """What a new container holds."""
+        text, base = self.text, base_of_container(value)
+        if isinstance(value, defaultdict):
+            text.build.append(f"{made}.default_factory = {self.value(value.default_factory, name)}")
+        if isinstance(value, dict):
+            for key, part in pairs(value):
+                text.build.append(self._item(value, made, key, self.value(part, f"{name}[{_shown(key)}]")))
+        elif base is not None:
+            parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(members(value))])
+            fill = "update" if base is set else "extend"
+            is_own = getattr(type(value), fill) is getattr(base, fill)
+            text.build.append(
+                f"{made}.{fill}([{parts}])" if is_own else f"{self._method(value, fill)}({made}, [{parts}])"
+            )
 
     def _object_parts(self, value: Any, made: str, name: str) -> None:
         """What an object keeps in attributes and slots."""
-        for key, part in getattr(value, "__dict__", {}).items():
-            self.text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
-        for key in slots_of(value) if type(value).__module__ != "builtins" else ():
-            put = self.text.constant(object.__setattr__)
-            self.text.build.append(f"{put}({made}, {key!r}, {self.value(getattr(value, key), f'{name}.{key}')})")
+        held = attributes_of(value)
+        if held is not None and (self.run.number_of(held) is not None or id(held) in self._names):
+            self.text.build.append(
+                f"{made}.__dict__ = {self.value(held, f'{name}.__dict__')}"
+            )  # which others have, too
+        elif held is not None:
+            self._names[id(held)] = f"{made}.__dict__"
+            self._keep.append(held)
+            for key, part in pairs(held):
+                self.text.build.append(self._item(held, f"{made}.__dict__", key, self.value(part, f"{name}.{key}")))
+        for descriptor, part in filled_slots(value).items():
+            put = self.text.constant(descriptor.__set__)
+            self.text.build.append(f"{put}({made}, {self.value(part, f'{name}.{descriptor.__name__}')})")
 
     def _tensor(self, t: TensorBase, name: str) -> str:
         """A new tensor: an output of the program, or a view of one or of an input."""
@@ -371,24 +442,29 @@ def _is_free_function(value: Any) -> bool:
     )
 
 
-_SEEN_THROUGH = frozenset({
-    object, types.SimpleNamespace, dict, list, set, collections.OrderedDict, collections.defaultdict, collections.deque,
-})  # fmt: skip
-"""Classes written in C whose instances hold nothing that cannot be seen."""
+def _like(kind: Any, parts: tuple[Any, ...]) -> Any:
+    """A tuple of a kind of its own."""
+    return tuple.__new__(kind, parts) if instances_of(kind, tuple) else kind(parts)
 
 
-def _maker(value: Any) -> Callable[[], Any] | None:
-    """What makes an empty object like `value`, if all it is made of can be seen."""
-    kind = type(value)
-    if kind in (list, dict, set, collections.deque, collections.OrderedDict):
-        return (lambda: collections.deque(maxlen=value.maxlen)) if kind is collections.deque else kind
-    if kind is collections.defaultdict:
-        return lambda: collections.defaultdict(value.default_factory)
-    bases = [base for base in kind.__mro__ if not base.__flags__ & (1 << 9)]  # those written in C
-    if registered(kind) is None and (not set(bases) <= _SEEN_THROUGH or isinstance(value, type | BaseException)):
-        return None
-    builtin: Any
-    for builtin in (dict, list, set, types.SimpleNamespace):
-        if issubclass(kind, builtin):
-            return lambda: builtin.__new__(kind)
-    return lambda: object.__new__(kind)
+_INSTEAD = {"array": ": use a tensor", "defaults": ": use a tensor", "function": ": call another function instead"}
+
+
+def _refused(change: Change, holder: Any) -> str | None:
+    """What a change is to, if a compiled call could not make it, too, or what follows from it could not be seen."""
+    _, kind, before, after = change
+    if kind in ("defaults", "array"):
+        return "the NumPy array" if kind == "array" else "the defaults of"
+    if kind == "function" and before["__code__"] is not after["__code__"]:
+        return "the code of"
+    if kind == "class" and (slots(before["__class__"]) or slots(after["__class__"])):
+        return "the class, which has slots, of"
+    if kind == "variables":
+        known = _TOLD_OF_CLASSES.union(class_names(holder))
+        unseen = [x for x in before | after if before.get(x, MISSING) is not after.get(x, MISSING) and x not in known]
+        return next((f"{name} of" for name in unseen if name.startswith("__")), None)
+    return None
+
+
+_TOLD_OF_CLASSES = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
+"""What the signature has of classes, besides their variables, where code asks for it."""

@@ -7,6 +7,7 @@ import datetime as dt
 import random
 import secrets
 import time
+import types
 import uuid
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..tape.number import plain
 
-__all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable"]
+__all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable", "slot_of"]
 
 PLAIN = frozenset({bool, int, str, bytes, type(None)})
 CHANGING_MODULES = (random, secrets, np.random, time, dt, uuid)
@@ -170,20 +171,41 @@ Handler = Callable[[Any, int, Reachable], None]
 def replaceable(place: Place, found: Reachable) -> bool:
     """Whether something else can be put where this is, for as long as a recording takes."""
     while True:
-        parent, how, _ = place
-        if how in ("argument", ".", "cell", "global", "slot"):
+        parent, how, name = place
+        if how == "slot":
+            return slot_of(type(found.objects[parent]), name) is not None
+        if how in ("argument", ".", "cell", "global"):
             return True
         if how not in ("[", "under"):
             return False
-        holder: Any = found.objects[parent]
-        if type(holder).__setitem__ in _PLAIN_WRITES if hasattr(type(holder), "__setitem__") else False:
-            return True
-        if not isinstance(holder, tuple):
+        kind: Any = type(found.objects[parent])
+        if not _is_plain(kind):
             return False
+        if not issubclass(kind, tuple):
+            return True
         place = found.places[parent]
 
 
-_PLAIN_WRITES = (dict.__setitem__, list.__setitem__, collections.OrderedDict.__setitem__)
+def slot_of(kind: Any, name: str) -> Any:
+    """The descriptor of the slot that an attribute of instances of a class is; None if something else is there."""
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    return found if type(found) is types.MemberDescriptorType else None
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether instances of a class hold what a built-in container does, and another one can be made."""
+    if kind in (dict, list, tuple):
+        return True
+    base = next((base for base in (collections.OrderedDict, dict, list, tuple) if issubclass(kind, base)), None)
+    if base is None or any(getattr(kind, name, None) is not getattr(base, name, None) for name in _ACCESS):
+        return False
+    try:
+        return base is not tuple or tuple.__new__(kind) is not None
+    except TypeError:  # such as time.struct_time, which holds more
+        return False
+
+
+_ACCESS = ("__getitem__", "__setitem__", "__iter__")
 
 
 def changing(where: str) -> UnsupportedError:
