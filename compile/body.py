@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..tape.number import OPERATIONS, READS, Came, Guard, Note
+from ..tape.variable import class_in_order
 from .compiled_node import Graph, Save
 from .runtime import refusing
 from .writer import Writer
@@ -113,7 +114,8 @@ class Body(Writer):
     def _fresh(self, line: Fresh) -> str:
         """The line that makes a new tensor of an output, which may be part of a pack."""
         if line.output not in self.spec.packing.places:
-            return f"{line.made} = fresh(o{line.output})"
+            order = "" if line.order is None else f", {self.constant(class_in_order(line.order))}"
+            return f"{line.made} = fresh(o{line.output}{order})"
         g, at = self.spec.packing.places[line.output]
         return f"{line.made} = fresh((p{g}, {at}), part_class)"
 

@@ -20,7 +20,7 @@ from ..dtypes import dtype
 from ..environment import Reachable, class_names
 from ..tape import RemovableHandle, TensorBase, Var, base_of, chain_of
 from ..tape.number import Number, plain
-from ..tape.variable import Chain
+from ..tape.variable import Chain, order_of
 from ..tree import registered
 from .containers import attributes_of, base_of_container, instances_of, members, method, pairs, refill, slots
 from .eager_run import retains_grad
@@ -39,10 +39,11 @@ _CONSTANT = (
 
 
 class Fresh(NamedTuple):
-    """The line that makes a new tensor of an output."""
+    """The line that makes a new tensor of an output: laid out, on the host, in an order of its axes, if not in C's."""
 
     made: str
     output: int
+    order: tuple[int, ...] | None = None
 
 
 class _Constant(NamedTuple):
@@ -100,7 +101,7 @@ class Description:
     def fresh(self, made: str, var: Var, name: str, eager: Any) -> None:
         """One more output, and a new tensor that has its value."""
         self.output(var, name, eager)
-        self.build.append(Fresh(made, len(self.outputs) - 1))
+        self.build.append(Fresh(made, len(self.outputs) - 1, order_of(eager)))
 
 
 class Describer:

@@ -258,7 +258,7 @@ class Paths(Writer):
         shape, dtype = self.constant(meta.shape), self.constant(meta.dtype)
         self.line("elif (")
         self.line(f"{flags} or {v}._view is not None", 3)
-        self.line(f"or b{i}.shape != {shape} or b{i}.dtype != {dtype} or id({v}) in A", 3)
+        self.line(f"or b{i}.shape != {shape} or b{i}.dtype != {dtype} or id({v}) in A or {v}._order is not None", 3)
         self.line("): return MISS")
         for other in self._given:
             self.line(f"if {v} is {other}: return MISS")

@@ -124,10 +124,21 @@ def meta_of(t: TensorBase) -> Meta:
     kind = None if t._node is None else t._node.kind
     retains = kind is not None and t.retains_grad  # type: ignore[attr-defined]
     if t._device is not None:
-        return Meta(t._device.shape, t._device.dtype, None, t._requires_grad, kind, None, retains)
+        shape, dtype = t._device.shape, t._device.dtype
+        strides = None if t._order is None else _strides(shape, dtype.itemsize, t._order)
+        return Meta(shape, dtype, strides, t._requires_grad, kind, None, retains)
     array = t._array
     strides = None if array.flags.c_contiguous else array.strides
     return Meta(array.shape, array.dtype, strides, t._requires_grad, kind, None, retains)
+
+
+def _strides(shape: tuple[int, ...], itemsize: int, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides, in bytes, of memory without gaps that has the axes in this order, the slowest first."""
+    strides = [0] * len(shape)
+    for axis in reversed(order):
+        strides[axis] = itemsize
+        itemsize *= shape[axis]
+    return tuple(strides)
 
 
 def _place_of(t: TensorBase) -> tuple[Any, ...]:

@@ -162,7 +162,7 @@ class Specialisation:
 
     def _packing(self) -> Packing:
         """The new gradients that are returned together: none if somebody may ask for the program's derivative."""
-        made = {line.output for line in self.text.build if isinstance(line, Fresh)}
+        made = {line.output for line in self.text.build if isinstance(line, Fresh) and line.order is None}
         return Packing(self.tape.outputs, [] if self.histories.live else made.intersection(self.text.gradients))
 
     def _scratch(self) -> list[int]:
