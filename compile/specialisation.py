@@ -12,7 +12,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tape import Step, Tape, TensorBase, Var, wrap
+from ..tape import Step, Tape, TensorBase, Var, base_of, wrap
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .data_checks import HostCheck, settle_checks
@@ -321,9 +321,10 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
                 if old is not None:
                     text.replaced[old] = count
         if t._node is not before.node and t._node is not None:
-            if i not in outputs:
-                raise recorder.unsupported(f"what gives {label}, which is not written to itself, a history")
-            text.grown.append((v, t, outputs[i]))
+            if i not in outputs and (base := base_of(t)) is not None and recorder.position(base) is not None:
+                text.seen.append((v, t._node.kind))  # it is what it sees of its base, which was written to
+            else:
+                text.grown.append((v, t, outputs[i] if i in outputs else _new_value(run, text, i, recorder.read(t))))
             text.changed.append(f"the history of {label}")
         elif t._node is not before.node:
             text.effects.append(f"{v}._node, {v}._index = None, 0")
