@@ -321,10 +321,7 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
                 if old is not None:
                     text.replaced[old] = count
         if t._node is not before.node and t._node is not None:
-            if i not in outputs and (base := base_of(t)) is not None and recorder.position(base) is not None:
-                text.seen.append((v, t._node.kind))  # it is what it sees of its base, which was written to
-            else:
-                text.grown.append((v, t, outputs[i] if i in outputs else _new_value(run, text, i, recorder.read(t))))
+            _history(run, text, i, outputs.get(i))
             text.changed.append(f"the history of {label}")
         elif t._node is not before.node:
             text.effects.append(f"{v}._node, {v}._index = None, 0")
@@ -337,6 +334,21 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
             else:
                 text.effects.append(line)
             text.changed.append(f"{label}.requires_grad")
+
+
+def _history(run: EagerRun, text: Description, i: int, output: int | None) -> None:
+    """A captured tensor has got another history; `output` has its new value, if it was written to itself."""
+    t = run.recorder.captures[i]
+    base = base_of(t)
+    v = text.tensor(i, run.signature.found)
+    if output is None and base is not None and run.recorder.position(base) is not None:
+        assert t._node is not None
+        text.seen.append((v, t._node.kind))  # it is what it sees of its base, which was written to
+        return
+    if output is None:
+        text.output(run.recorder.read(t), run.label(i), t._array)
+        output = len(text.outputs) - 1
+    text.grown.append((v, t, output))
 
 
 def _writes(run: EagerRun, describer: Describer) -> list[tuple[int, int, int]]:
