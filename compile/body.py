@@ -156,6 +156,8 @@ class Body(Writer):
             self.line(f"forward.attach(residual, {given})", 1)
             for made, kind in spec.text.seen:
                 self.line(f"look_again({made}, {kind!r})", 1)
+        for line in spec.text.views:
+            self.line(line, 1)
         for made in spec.text.retained:
             self.line(f"{made}.retain_grad()", 1)
 

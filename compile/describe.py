@@ -20,11 +20,11 @@ from ..dtypes import dtype
 from ..environment import Reachable, slots_of
 from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
 from ..tape.number import Number, plain
-from ..tape.variable import Chain
+from ..tape.variable import Chain, Creation, View
 from ..tree import registered
 from .eager_run import retains_grad
 from .heap import MISSING, Change, replace
-from .runtime import counting_apart
+from .runtime import counting_apart, unfollowed
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun
@@ -53,8 +53,8 @@ class Description:
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
     the positions of gradients that are given up for new ones, the outputs of those; `gradients` are the outputs of all
     new gradients; `retained` keep theirs; `parting` are lines that write to memory which captured tensors then leave;
-    `seen` are views with a history, each with the name of its node; `rewired` says whether a captured tensor gets
-    another history, or none.
+    `seen` are views with a history, each with the name of its node, `views` lines that make others views of what has a
+    history by then; `rewired` says whether a captured tensor gets another history, or none.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -73,6 +73,7 @@ class Description:
     retained: list[str] = field(default_factory=list)
     parting: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
     rewired: bool = False
     result: str = "None"
 
@@ -302,6 +303,12 @@ class Describer:
             text.output(self.run.recorder.read(t), name, t._array)
         if t._node is not None and not followed:
             text.grown.append((made, t, len(text.outputs) - 1))
+        self._tensor_parts(t, made, name)
+        return made
+
+    def _tensor_parts(self, t: TensorBase, made: str, name: str) -> None:
+        """What a new tensor is besides its value and its history."""
+        text = self.text
         if retains_grad(t):
             text.retained.append(made)
         if t._requires_grad and t._node is None:
@@ -310,7 +317,8 @@ class Describer:
             text.build.append(f"{made}._grad = {self.value(t._grad, f'{name}.grad')}")
         for key, part in t.__dict__.items():
             text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
-        return made
+        if t._view is not None and t._view.base is not None:
+            self._unfollowed(t._view, t._view.base, made, name)
 
     def _source(self, t: TensorBase, name: str) -> tuple[str, Chain, bool] | None:
         """What a new tensor looks at, how, and whether with its history, if it shares memory with an input or with
@@ -371,6 +379,21 @@ class Describer:
             self._counters[storage] = f"{made}._storage"
         elif known != f"{whole}._storage":
             self.text.build.append(f"{made}._storage = {known or f'{whole}._storage.memory'}")
+
+    def _unfollowed(self, view: View, base: TensorBase, made: str, name: str) -> None:
+        """Let `made` be a view of its base as `view` is, if that was made where autograd does not follow writes.
+
+        A new base that nobody else sees is there for that only if requiring grad is all that the view has of it.
+        """
+        position, text = self.run.recorder.position(base), self.text
+        apart = view.creation in (Creation.NO_GRAD, Creation.INFERENCE)
+        if view.creation is Creation.NORMAL or (position is None and apart and not base._requires_grad):
+            return
+        if position is None and not apart and id(base) not in self._names:
+            return
+        of = self.value(base, f"the base of {name}") if position is None else text.tensor(position, self.found)
+        given = view.number, view.base_node is base._node
+        text.views.append(f"{text.constant(unfollowed)}({made}, {of}, {text.constant(view.creation)}, *{given})")
 
     def known(self) -> list[tuple[str, TensorBase]]:
         """The tensors that can be seen from outside, with what lines of code call them."""

@@ -13,13 +13,14 @@ import numpy as np
 from ..storage import Storage
 from ..tape import Node, TensorBase, alias, apply, edge_of, is_inference, keep_on_device, renamed
 from ..tape.node import RefusingNode, youngest_sequence
-from ..tape.variable import Chain, history
+from ..tape.variable import Chain, Creation, View, chain_of, history
 from .device import alone, own_storage, store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
     "MISS", "Anchors", "Mismatch", "count_unseen", "counting_apart", "finish", "fit", "item", "look", "look_again",
-    "move_data", "pack", "part", "refuse", "refusing", "replace_data", "spare", "version_of", "versioned",
+    "move_data", "pack", "part", "refuse", "refusing", "replace_data", "spare", "unfollowed", "version_of",
+    "versioned",
 ]  # fmt: skip
 
 MISS = object()
@@ -106,6 +107,19 @@ def look_again(t: TensorBase, kind: str) -> None:
     """Let the view `t` have the history that what it looks at has been given, by a node of that `kind`."""
     history(t)
     renamed(kind, t)  # type: ignore[arg-type]
+
+
+def unfollowed(t: TensorBase, base: TensorBase, creation: Creation, number: int, current: bool) -> None:
+    """Let `t` be a view of `base` through which autograd does not follow writes, as it was made as `creation` says.
+
+    Unless it is `current`, the base was written to since. What shares no memory with the base stays what it is.
+    """
+    if own_storage(t).memory is not own_storage(base).memory:
+        return
+    t._view = View(chain_of(t), base, creation)
+    t._view.number = number
+    if not current:
+        t._view.base_node = None
 
 
 def versioned(version: int) -> Storage:
