@@ -327,6 +327,10 @@ class Describer:
         recorder, text = self.run.recorder, self.text
         if t._storage is None:
             return None
+        if (picked := recorder.picked_of(t)) is not None:
+            self.used[picked] += 1
+            if picked in self.shared or any(x._storage and x._storage.memory is picked for x in recorder.captures):
+                recorder.become_view(t)
         base = base_of(t)
         position = None if base is None else recorder.position(base)
         if base is not None and position is not None and recorder.share(base, t):

@@ -374,7 +374,7 @@ class RecordedMemory(Watcher):
         memory = self.memory_of(t)
         if id(t) in self._inputs and (memory is None or not memory.inputs):
             memory = self.register(t)
-        if memory is not None and memory.inputs and not memory.count:
+        if memory is not None and memory.inputs and not memory.count and memory.root < 0:
             self._open(memory)
         self.register(self._base_of(t))
 

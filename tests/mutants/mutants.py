@@ -308,7 +308,7 @@ TAPE = [
         ("entry.base, entry.seen = base, self._entries[id(base)].var", "pass", "recorded"),
         ("            root = self._whole(root)\n", "            pass\n", "recorded"),
         ("self.tape.values[position] = self.undone.keep(self.home(position))", "pass", "recorded"),
-        ("if memory is not None and memory.inputs and not memory.count:", "if False:", "recorded"),
+        ("if memory is not None and memory.inputs and not memory.count and memory.root < 0:", "if False:", "recorded"),
         ("return var if t._requires_grad else self.stopped(var)", "return entry.var", "recorded"),
         ("*[e.var for e in entries]", "", "recorded"),
         ("for position in sorted({*roots, *moved})", "for position in sorted(roots)", "recorded"),
