@@ -44,7 +44,7 @@ class Body(Writer):
         self.line("box = []", 1)
         if not spec.donated:
             self._results(after)
-        if spec.writes or spec.text.effects or spec.histories.live or spec.histories.ended:
+        if spec.writes or spec.text.before or spec.text.effects or spec.histories.live or spec.histories.ended:
             self._whatever_happens()
         else:
             self._effects()
@@ -91,7 +91,7 @@ class Body(Writer):
         self.shift = 2
         if spec.donated:
             self._results([])
-        if spec.writes:
+        if spec.writes or spec.text.parting:
             self._writes()
         self._effects()
         self.line("break", 1)
@@ -131,9 +131,11 @@ class Body(Writer):
             self.line("else:", 1)
             tensors = "".join(f"({spec.tensor(i)}, {i}, {o}, {count}), " for i, o, count in written)
             self.line(f"finish(box, ({tensors}), B)")
-        for i, o, _ in spec.writes:
+        for line in spec.text.parting:
+            self.line(line, 1)
+        for i, o, count in spec.writes:
             if i in spec.replaced:
-                self.line(f"replace_data({spec.tensor(i)}, o{o})", 1)
+                self.line(f"replace_data({spec.tensor(i)}, o{o}, was{i} + {count})", 1)
 
     def _histories(self) -> None:
         """The nodes of tensors that have one, and which of them keep their gradients."""
@@ -156,6 +158,8 @@ class Body(Writer):
             self.line(f"forward.attach(residual, {given})", 1)
             for made, kind in spec.text.seen:
                 self.line(f"look_again({made}, {kind!r})", 1)
+        for line in spec.text.views:
+            self.line(line, 1)
         for made in spec.text.retained:
             self.line(f"{made}.retain_grad()", 1)
 

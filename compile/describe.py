@@ -18,14 +18,15 @@ import numpy as np
 
 from ..dtypes import dtype
 from ..environment import Reachable, class_names
-from ..tape import RemovableHandle, TensorBase, Var, base_of, chain_of
+from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
 from ..tape.number import Number, plain
-from ..tape.variable import Chain, order_of
+from ..tape.variable import Chain, Creation, View, order_of
 from ..tree import registered
 from .containers import attributes_of, base_of_container, instances_of, members, method, pairs, refill, slots
 from .eager_run import retains_grad
 from .heap import MISSING, Change, filled_slots, replace
 from .remaking import CONSTANT, maker, plain_part, taken_apart
+from .runtime import counting_apart, unfollowed
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun
@@ -60,8 +61,9 @@ class Description:
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
     the positions of gradients that are given up for new ones, the outputs of those; `gradients` are the outputs of all
-    new gradients; `retained` keep theirs; `seen` are views with a history, each with the name of its node; `rewired`
-    says whether a captured tensor gets another history, or none.
+    new gradients; `retained` keep theirs; `parting` are lines that write to memory which captured tensors then leave;
+    `seen` are views with a history, each with the name of its node, `views` lines that make others views of what has a
+    history by then; `rewired` says whether a captured tensor gets another history, or none.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -78,7 +80,9 @@ class Description:
     replaced: dict[int, int] = field(default_factory=dict)
     gradients: list[int] = field(default_factory=list)
     retained: list[str] = field(default_factory=list)
+    parting: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
     rewired: bool = False
     result: str = "None"
 
@@ -117,6 +121,11 @@ class Describer:
         self._names: dict[int, str] = {}
         self._keep: list[Any] = []  # what `_names` knows by id
         self._memory: dict[Any, str] = {}
+        self._counters: dict[Any, str] = {}  # what stands for the Storages by which writes are counted
+        for i, t in enumerate(run.recorder.captures):
+            self._counters.setdefault(t._storage, f"{self.text.tensor(i, self.found)}._storage")
+        self._homes: set[int] = set()
+        self.replaced = run.recorder.replaced
         self.tensors: list[TensorBase] = []  # those described as new
 
     def result(self, value: Any) -> None:
@@ -354,6 +363,8 @@ class Describer:
             whole, chain, followed = source
             kind = t._node.kind if followed and t._node is not None else None
             text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed}, {kind!r})")
+            if not followed:
+                self._count_apart(t, made, whole)
             if kind is not None:
                 text.seen.append((made, kind))
         if source is None:
@@ -364,6 +375,12 @@ class Describer:
             text.output(self.run.recorder.read(t), name, t._array)
         if t._node is not None and not followed:
             text.grown.append((made, t, len(text.outputs) - 1))
+        self._tensor_parts(t, made, name)
+        return made
+
+    def _tensor_parts(self, t: TensorBase, made: str, name: str) -> None:
+        """What a new tensor is besides its value and its history."""
+        text = self.text
         if retains_grad(t):
             text.retained.append(made)
         if t._requires_grad and t._node is None:
@@ -372,7 +389,8 @@ class Describer:
             text.build.append(f"{made}._grad = {self.value(t._grad, f'{name}.grad')}")
         for key, part in t.__dict__.items():
             text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
-        return made
+        if t._view is not None and t._view.base is not None:
+            self._unfollowed(t._view, t._view.base, made, name)
 
     def _source(self, t: TensorBase, name: str) -> tuple[str, Chain, bool] | None:
         """What a new tensor looks at, how, and whether with its history, if it shares memory with an input or with
@@ -381,24 +399,77 @@ class Describer:
         recorder, text = self.run.recorder, self.text
         if t._storage is None:
             return None
+        if (picked := recorder.picked_of(t)) is not None:
+            self.used[picked] += 1
+            if picked in self.shared or any(x._storage and x._storage.memory is picked for x in recorder.captures):
+                recorder.become_view(t)
         base = base_of(t)
         position = None if base is None else recorder.position(base)
-        if base is not None and position is not None:
+        if base is not None and position is not None and recorder.share(base, t):
             return text.tensor(position, self.found), chain_of(t)[len(chain_of(base)) :], True
-        root, chain = recorder.describe(t)
+        root, chain = recorder.place(t)
         if isinstance(root, int):
-            return text.tensor(root, self.found), chain, False
+            return self._home(root), chain, False
         memory = t._storage.memory
         self.used[memory] += 1
         whole = self.shared.get(memory)
         if memory not in self.shared or whole is t:
             return None
         if whole is not None:
-            return self.value(whole, name), chain, base_of(t) is whole
+            made = self.value(whole, name)
+            self._counters.setdefault(whole._storage, f"{made}._storage")
+            return made, chain, base_of(t) is whole
         if memory not in self._memory:
-            self._memory[memory] = f"q{len(self._memory)}"
-            text.fresh(self._memory[memory], root, "shared memory", _whole(t, root))
+            made = self._memory[memory] = f"q{len(self._memory)}"
+            text.fresh(made, root, "shared memory", _whole(t, root))
+            text.build.append(f"{made}._storage = versioned({memory.version})")
+            self._counters.setdefault(memory, f"{made}._storage")
         return self._memory[memory], chain, False
+
+    def _home(self, position: int) -> str:
+        """The name of what looks at the memory of a captured tensor, or at what that was before its `.data` changed."""
+        name, text = self.text.tensor(position, self.found), self.text
+        if position not in self.replaced:
+            return name
+        if position not in self._homes:
+            self._homes.add(position)
+            text.before.append(f"home{position} = {text.constant(alias)}({name})")
+        return f"home{position}"
+
+    def moved(self, position: int) -> str | None:
+        """What a captured tensor whose `.data` was assigned now looks at, None if no other tensor looks at that."""
+        t, label = self.run.recorder.captures[position], self.run.label(position)
+        source = self._source(t, f"{label}.data")
+        if source is None:
+            return None
+        return f"look({source[0]}, {self.text.constant(source[1])}, False, None)"
+
+    def _count_apart(self, t: TensorBase, made: str, whole: str) -> None:
+        """Let `made`, an alias of `whole`, count writes as `t` does: with others, or apart."""
+        storage = t._storage
+        assert storage is not None
+        known = self._counters.get(storage)
+        if known is None and storage.origin is not None:
+            apart = self.text.constant(counting_apart)
+            self.text.build.append(f"{made}._storage = {apart}({made}, {storage.version})")
+            self._counters[storage] = f"{made}._storage"
+        elif known != f"{whole}._storage":
+            self.text.build.append(f"{made}._storage = {known or f'{whole}._storage.memory'}")
+
+    def _unfollowed(self, view: View, base: TensorBase, made: str, name: str) -> None:
+        """Let `made` be a view of its base as `view` is, if that was made where autograd does not follow writes.
+
+        A new base that nobody else sees is there for that only if requiring grad is all that the view has of it.
+        """
+        position, text = self.run.recorder.position(base), self.text
+        apart = view.creation in (Creation.NO_GRAD, Creation.INFERENCE)
+        if view.creation is Creation.NORMAL or (position is None and apart and not base._requires_grad):
+            return
+        if position is None and not apart and id(base) not in self._names:
+            return
+        of = self.value(base, f"the base of {name}") if position is None else text.tensor(position, self.found)
+        given = view.number, view.base_node is base._node
+        text.views.append(f"{text.constant(unfollowed)}({made}, {of}, {text.constant(view.creation)}, *{given})")
 
     def known(self) -> list[tuple[str, TensorBase]]:
         """The tensors that can be seen from outside, with what lines of code call them."""
@@ -408,6 +479,10 @@ class Describer:
     def sharing(self) -> dict[Any, TensorBase | None]:
         """The memory that several of the new tensors look at, with the one that shows all of it, if one does."""
         found: dict[Any, TensorBase | None] = {memory: None for memory, count in self.used.items() if count > 1}
+        counters: dict[Any, set[Any]] = {}
+        for t in self.tensors:
+            if t._storage is not None:
+                counters.setdefault(t._storage.memory, set()).add(t._storage)
         for t in self.tensors:
             memory = None if t._storage is None else t._storage.memory
             if memory not in found:
@@ -415,7 +490,9 @@ class Describer:
             for whole in (base_of(t), t):
                 known = found[memory]
                 better = known is None or (known._node is None and whole is not None and whole._node is not None)
-                if whole is not None and better and not self.run.recorder.describe(whole)[1]:
+                if whole is None or (whole._storage is not memory and len(counters[memory]) > 1):
+                    continue  # the counter of `.data` does not stand for others
+                if better and not self.run.recorder.describe(whole)[1]:
                     found[memory] = whole
         return found
 

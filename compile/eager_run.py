@@ -161,16 +161,18 @@ class EagerRun:
         """
         found = {}
         for j, t in enumerate(self.recorder.captures[len(self.tensors) :], len(self.tensors)):
-            based = [i for i, view in enumerate(self.tensors) if base_of(view) is t]
+            homes = [self.recorder.home(i) for i in range(len(self.tensors))]  # what they were when it began
+            based = [i for i, view in enumerate(homes) if base_of(view) is t]
             memory = t._storage and t._storage.memory
-            beside = [i for i, other in enumerate(self.tensors) if other._storage and other._storage.memory is memory]
+            beside = [i for i, other in enumerate(homes) if other._storage and other._storage.memory is memory]
             found[j] = (based[0], True) if based else (beside[0], False)
         return found
 
     def refuse_leaks(self, kept: Sequence[TensorBase]) -> None:
         """Raise UnsupportedError if a tensor was put where it cannot be seen. The recorder is of no more use then."""
         recorder = self.recorder
-        inputs = {id(t) for t in recorder.captures}
+        stands = [stand for entry in recorder._entries.values() for stand in entry.left]
+        inputs = {id(t) for t in (*recorder.captures, *stands)}
         made = Made([entry.reference for number, entry in recorder._entries.items() if number not in inputs])
         for name in set(vars(recorder)) - {"tape", "undone", "refused", "strict"}:
             delattr(recorder, name)

@@ -43,6 +43,7 @@ FILES = {
         "tests/compile/test_pulls.py",
         "tests/tapegrad/test_record.py",
     ],
+    "assigned": ["tests/compile/test_assigned_data.py"],
     "worlds": ["tests/compile/test_worlds.py"],
     "stale": ["tests/compile/test_never_stale.py"],
     "effects": ["tests/compile/test_effects.py"],
