@@ -16,6 +16,8 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from ..environment.functions import partial
+from ..environment.handlers import _HANDLERS
 from ..environment.objects import public_names
 from ..generator import default_generator
 from ..tape import state
@@ -93,7 +95,7 @@ class Jitted:
         self.__dict__.update(public)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else Bound(self, instance)
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function: compiled if there is a program that fits, else eagerly, to make one."""
@@ -188,7 +190,9 @@ class Jitted:
         if spec.family is not None:
             spec.calls += 1
         else:
-            self._families.setdefault(signature.key, Family()).add(spec)
+            family = self._families.get(signature.key) or Family()
+            family.add(spec)
+            self._families[signature.key] = family
             self._storms.count(why)
         return run.result
 
@@ -252,6 +256,39 @@ class Jitted:
         return nearest(self._recorded(), signature)
 
 
+class Bound(functools.partial[Any]):
+    """A jitted function bound to an object, as methods are. It has what the function has."""
+
+    __slots__ = ()
+
+    @property
+    def __func__(self) -> Jitted:
+        function: Any = self.func
+        return function
+
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
+
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
+        """As the function's, of a call with the object."""
+        return self.__func__.explain(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":  # whose signature would be that of the function, with the object
+            raise AttributeError(name)
+        return getattr(self.func, name)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Bound and self.func is other.func and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.func), id(self.__self__)))
+
+
+_HANDLERS[Bound] = partial  # to what looks for captures it is what it is made of
+
+
 def _is_followed() -> bool:
     """Whether somebody must see what a function does inside."""
     recorder = state.recorder
@@ -275,7 +312,7 @@ def jit(
     is guarded. `docs/jit.md` says more.
 
     Args:
-        function: what to compile.
+        function: what to compile; a `staticmethod` or `classmethod` becomes one of the compiled function.
         check: "first" checks each new program against the eager run that recorded it; "always" checks every call,
             "never" none; a number between 0 and 1 checks the first call and that fraction of the later ones. A call
             that changes its own signature (gradients appear, an optimiser makes its state) is compiled, and checked,
@@ -295,6 +332,8 @@ def jit(
         raise ValueError(f"jit: check as a fraction of calls must be between 0 and 1, got {check}")
     if function is None:
         return functools.partial(jit, check=check, fullgraph_guards=fullgraph_guards)
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(jit(function.__func__, check=check, fullgraph_guards=fullgraph_guards))
     if not callable(function):
         raise TypeError(f"jit: expected a function, got {type(function).__name__}")
     return Jitted(function, check, fullgraph_guards)
