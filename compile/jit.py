@@ -72,6 +72,9 @@ class Jitted:
         """Those, and the ones that will be compiled when their signature comes again."""
         return sorted([spec for family in self._families.values() for spec in family.specs], key=lambda s: s.number)
 
+    def __repr__(self) -> str:
+        return f"<jit of {self._function!r}: {len(self.specialisations)} programs>"
+
     def __setattr__(self, name: str, value: Any) -> None:
         recorder = state.recorder
         if recorder is not None and not name.startswith("_"):
@@ -135,7 +138,7 @@ class Jitted:
     def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """What a call with these arguments would do, and what the programs made so far are; nothing is run."""
         with self._lock:
-            return explanation(self._signature(args, kwargs), self._recorded(), self._families)
+            return explanation(self._signature(args, kwargs), self._recorded(), self._families, self._storms)
 
     def _signature(self, args: Any, kwargs: Any) -> Signature:
         if self._rigid:
@@ -328,6 +331,8 @@ def jit(
     if isinstance(check, str):
         if check not in CHECKS:
             raise ValueError(f"jit: check must be one of {', '.join(CHECKS)} or a fraction, got {check!r}")
+    elif not isinstance(check, int | float):
+        raise TypeError(f"jit: check must be one of {', '.join(CHECKS)} or a fraction, got {check!r}")
     elif not 0 <= check <= 1:
         raise ValueError(f"jit: check as a fraction of calls must be between 0 and 1, got {check}")
     if function is None:

@@ -245,6 +245,7 @@ class Paths(Writer):
         if i in spec.anchored:
             self.line(f"b{i} = B[{i}]")
             self.line(f"if {v}._device is not b{i} or b{i} is None:")
+            self.line(f"if B.knows({v}, ({''.join([f'{other}, ' for other in self._given])})): return MISS", 3)
             self.line(f"b{i} = fit({v}, {known}, seen, (), {i in spec.reading}, True)", 3)
             self.line(f"if b{i} is MISS: return MISS", 3)
             self.line(f"B.anchor({i}, {v})", 3)

@@ -60,6 +60,11 @@ class Anchors(list[Any]):
         self[i] = t._device
         self._watched[i] = weakref.ref(t, self.clear_all)
 
+    def knows(self, t: TensorBase, others: tuple[TensorBase, ...]) -> bool:
+        """Whether `t`, which is not where it was, is known elsewhere: by its buffer, or as one of the `others`."""
+        device = t._device
+        return any(device is not None and x is device for x in self) or any(x is t for x in others)
+
     def clear_all(self, _: Any = None) -> None:
         """Know none by its buffer."""
         self[:] = [None] * len(self)

@@ -179,6 +179,9 @@ class Specialisation:
             and outputs[k].dtype.itemsize * math.prod(outputs[k].shape) >= _LARGE
         ]
 
+    def __repr__(self) -> str:
+        return f"<program {self.number} of {self.tape.name}: called {self.calls} times>"
+
     def __str__(self) -> str:
         return f"{self.tape}\n{self.report or 'not checked'}"
 

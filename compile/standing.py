@@ -66,7 +66,7 @@ class Stands:
         for number in found.growing:
             self.lists[number] = Watched(run.objects[number])
             yield found.places[number], self.lists[number]
-        for place, part in found.maths if found.floats else ():
+        for place, part in found.maths if not run.recorder.numbers.rigid else ():
             yield place, following_math if part is math else getattr(following_math, part.__name__)
         for place, part in found.outside:
             yield place, stand_in(part)
@@ -108,6 +108,8 @@ class Stands:
         holder = run.objects[parent]
         if how == "cell":
             return _cell(holder.__closure__[name[0]])
+        if how == "variable":
+            return _variable(holder, name)
         if how == "slot":
             return _slot(holder, slot_of(type(holder), name))
         name = run.objects[name] if how == "under" else name
@@ -147,6 +149,10 @@ def _cell(cell: Any) -> _Spot:
             return MISSING
 
     return _Spot(read, lambda x: setattr(cell, "cell_contents", x))
+
+
+def _variable(holder: Any, name: str) -> _Spot:
+    return _Spot(lambda: vars(holder).get(name, MISSING), lambda x: type.__setattr__(holder, name, x))
 
 
 def _slot(holder: Any, descriptor: Any) -> _Spot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import enum
 import random
 import secrets
 import time
@@ -174,6 +175,8 @@ def replaceable(place: Place, found: Reachable) -> bool:
         parent, how, name = place
         if how == "slot":
             return slot_of(type(found.objects[parent]), name) is not None
+        if how == "variable":
+            return not isinstance(found.objects[parent], enum.EnumMeta)
         if how in ("argument", ".", "cell", "global"):
             return True
         if how not in ("[", "under"):
