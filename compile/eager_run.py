@@ -15,6 +15,7 @@ import numpy as np
 
 from ..dtypes import set_default_dtype
 from ..environment import Place
+from ..errors import UnsupportedError
 from ..tape import Recorder, TensorBase, base_of, state
 from ..tape.number import Number, following_math, plain
 from .callers import called
@@ -41,16 +42,21 @@ class EagerRun:
         self.signature = signature
         self.args = list(args)
         self.kwargs = dict(kwargs)
-        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
-        self.recorder.follows_effects = True
-        self.output = Output(self.recorder)
+        self._guards = guards
         self.result: Any = None
         self.modes = modes()
         self.inference = state.now.inference
         self.objects = list(signature.found.objects)
         self.tensors = list(signature.tensors)
-        self.recorder.numbers.rigid = signature.found.rigid or not signature.found.followed
-        if not guards:
+        self._record_anew()
+
+    def _record_anew(self) -> None:
+        function, found = self.function, self.signature.found
+        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
+        self.recorder.follows_effects = True
+        self.output = Output(self.recorder)
+        self.recorder.numbers.rigid = found.rigid or not found.followed
+        if not self._guards:
             self.recorder.numbers.refuse = self.recorder.unsupported
 
     @property
@@ -82,6 +88,16 @@ class EagerRun:
 
     def start(self) -> None:
         """Run the function. An exception puts everything back."""
+        try:
+            self._start()
+        except UnsupportedError:
+            if not self.recorder.wrote_again:
+                raise
+            self._record_anew()
+            self.recorder.computes_again = True
+            self._start()
+
+    def _start(self) -> None:
         for t, label in zip(self.tensors, self.signature.labels, strict=True):
             self.recorder.add_input(t, label)
         bases = {id(base): base for t in self.tensors if (base := base_of(t)) is not None}
