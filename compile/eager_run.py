@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import set_default_dtype
+from ..errors import UnsupportedError
 from ..tape import Recorder, TensorBase, base_of, state
 from .callers import called
 from .diverted import divert, undivert
@@ -37,17 +38,23 @@ class EagerRun:
         self.signature = signature
         self.args = list(args)
         self.kwargs = dict(kwargs)
-        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
-        self.recorder.follows_effects = True
-        self.output = Output(self.recorder)
+        self._guards = guards
         self.result: Any = None
         self.finished = False
         self.modes = modes()
         self.inference = state.now.inference
         self.objects = list(signature.found.objects)
         self.tensors = list(signature.tensors)
-        self.recorder.numbers.rigid = signature.found.rigid or not signature.found.followed
-        if not guards:
+        self._record_anew()
+
+    def _record_anew(self) -> None:
+        """A recorder to run the function under, and what there is before that."""
+        function, found = self.function, self.signature.found
+        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
+        self.recorder.follows_effects = True
+        self.output = Output(self.recorder)
+        self.recorder.numbers.rigid = found.rigid or not found.followed
+        if not self._guards:
             self.recorder.numbers.refuse = self.recorder.unsupported
         self.retained = {id(t) for t in self.tensors if retains_grad(t)}
         bases = {id(base): base for t in self.tensors if (base := base_of(t)) is not None}
@@ -106,6 +113,17 @@ class EagerRun:
 
     def start(self) -> None:
         """Run the function. What it raises holds nothing of the recording."""
+        try:
+            self._start()
+        except UnsupportedError:
+            if not self.recorder.wrote_again:
+                raise
+            self.undo()
+            self._record_anew()
+            self.recorder.computes_again = True
+            self._start()
+
+    def _start(self) -> None:
         for t, label in zip(self.tensors, self.signature.labels, strict=True):
             self.recorder.add_input(t, label)
         self._stands.put()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import dis
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -135,7 +135,7 @@ class RecordedNumbers(RecordedWalks):
             now.watchers, now.grad_enabled = watchers, enabled
         self.numbers.require(Required(requirement, key[0]), answer, held)
 
-    def picked(self, out: TensorBase, source: TensorBase, index: dict[int, TensorBase]) -> None:
+    def picked(self, out: TensorBase, source: TensorBase, index: Mapping[int, TensorBase]) -> None:
         """`out` was picked of `source` by tensors as `index`, per dim: a copy here, where eagerly it is a view.
 
         So the index need not be guarded, unless the function leaves `out` to others: see `become_view`.
@@ -202,7 +202,7 @@ class RecordedNumbers(RecordedWalks):
         memory = None if t._storage is None else t._storage.memory
         if memory in self._read_out:
             raise self.unsupported("an in-place write to a tensor that numpy() was called on")
-        if memory in self._picked:
+        if memory is not None and memory in self._picked:
             if not _is_put_back():
                 raise self.unsupported(
                     "an in-place write to what x[i], of a tensor i, gave: write x[i] = ..., or use int(i)"
@@ -243,7 +243,8 @@ class _Pick:
         before = now.grad_enabled, now.inference, now.watchers
         (now.grad_enabled, now.inference), now.watchers = self.modes, ()
         try:
-            return PRIMITIVES["slice"](self.source, index=self.where)  # type: ignore[no-any-return]
+            view: TensorBase = PRIMITIVES["slice"](self.source, index=self.where)
+            return view
         finally:
             now.grad_enabled, now.inference, now.watchers = before
 

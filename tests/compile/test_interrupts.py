@@ -92,6 +92,16 @@ def is_guarded(s: SimpleNamespace, x: tg.Tensor) -> None:
     s.last = x * 2
 
 
+def assigns_data(s: SimpleNamespace, x: tg.Tensor) -> tg.Tensor:
+    s.v.mul_(2)
+    s.last = s.v.data
+    s.v.data = x * 2
+    s.v.add_(1)
+    s.w.data, s.host.data = s.host.data, s.w.data
+    s.recent = s.w.data
+    return s.v[:1]
+
+
 def prepared(fast: Any) -> tuple[SimpleNamespace, Any]:
     """A state where the next call is compiled, and the array that shares memory with it."""
     s = state()
@@ -102,7 +112,7 @@ def prepared(fast: Any) -> tuple[SimpleNamespace, Any]:
     return s, shared
 
 
-@pytest.mark.parametrize("function", [trains, changes_containers, returns_a_history, is_guarded])
+@pytest.mark.parametrize("function", [trains, changes_containers, returns_a_history, is_guarded, assigns_data])
 def test_all_or_nothing(function: Any) -> None:
     fast = tg.jit(function)
     prepared(fast)
