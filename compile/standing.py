@@ -15,7 +15,8 @@ from .growing import Watched
 from .heap import MISSING
 
 if TYPE_CHECKING:
-    from .eager_run import EagerRun
+    from ..tape.number import Numbers
+    from .signature import Signature
 
 __all__ = ["Stands"]
 
@@ -33,15 +34,19 @@ class Stands:
     What is put somewhere is noted before that: whenever `put` is interrupted, `take` takes out all that it put in.
     """
 
-    def __init__(self, run: EagerRun) -> None:
-        self._run = run
+    def __init__(self, signature: Signature, args: list[Any], kwargs: dict[str, Any], numbers: Numbers) -> None:
+        """`args` and `kwargs` are lists and dicts of the recording's own; `numbers` notes what is done with floats."""
+        self._signature = signature
+        self._args, self._kwargs = args, kwargs
+        self._numbers = numbers
+        self._objects = list(signature.found.objects)
         self._put: list[tuple[_Spot, Any, Any]] = []
         self.lists: dict[int, Watched] = {}
-        self.tuples = {number: x for number, x in enumerate(run.objects) if isinstance(x, tuple)}
+        self.tuples = {number: x for number, x in enumerate(self._objects) if isinstance(x, tuple)}
 
     def put(self) -> None:
         """Put a Number in the place of each followed float; into a new tuple, where a tuple holds it."""
-        found = self._run.signature.found
+        found = self._signature.found
         parts: dict[int, dict[int, Any]] = {}
         for place, new in self._new():
             if self._is_in_tuple(place):
@@ -59,12 +64,11 @@ class Stands:
 
     def _new(self) -> Iterator[tuple[Place, Any]]:
         """What is to be put where. Lists are known as standing before."""
-        run = self._run
-        found = run.signature.found
+        found = self._signature.found
         for i, (place, value) in enumerate(found.floats):
-            yield place, run.recorder.numbers.input(i, value)
+            yield place, self._numbers.input(i, value)
         for number in found.growing:
-            self.lists[number] = Watched(run.objects[number])
+            self.lists[number] = Watched(self._objects[number])
             yield found.places[number], self.lists[number]
         for place, part in found.maths if not run.recorder.numbers.rigid else ():
             yield place, following_math if part is math else getattr(following_math, part.__name__)
@@ -76,7 +80,7 @@ class Stands:
 
     def _remade(self, number: int, parts: dict[int, dict[int, Any]], places: dict[int, list[Place]]) -> Any:
         """What stands for a tuple: one that holds what stands for its parts."""
-        old = self._run.objects[number]
+        old = self._objects[number]
         if self.tuples[number] is old:
             inner = {p.name: n for n in parts for p in places[n] if p.parent == number and self._is_in_tuple(p)}
             new = parts[number] | {i: self._remade(n, parts, places) for i, n in inner.items()}
@@ -92,7 +96,7 @@ class Stands:
     def cut(self) -> None:
         """Let the lists have what they had."""
         for number, x in self.lists.items():
-            x.give_to(self._run.objects[number], [])
+            x.give_to(self._objects[number], [])
 
     def _replace(self, place: Place, new: Any) -> None:
         spot = self._spot(place)
@@ -100,19 +104,18 @@ class Stands:
         spot.write(new)
 
     def _spot(self, place: Place) -> _Spot:
-        run = self._run
         parent, how, name = place
         if how == "argument":
-            position = run.signature.argument(name)
-            return _item(run.kwargs if isinstance(position, str) else run.args, position)
-        holder = run.objects[parent]
+            position = self._signature.argument(name)
+            return _item(self._kwargs if isinstance(position, str) else self._args, position)
+        holder = self._objects[parent]
         if how == "cell":
             return _cell(holder.__closure__[name[0]])
         if how == "variable":
             return _variable(holder, name)
         if how == "slot":
             return _slot(holder, slot_of(type(holder), name))
-        name = run.objects[name] if how == "under" else name
+        name = self._objects[name] if how == "under" else name
         return _item(holder.__dict__ if how == "." else holder.__globals__ if how == "global" else holder, name)
 
 

@@ -58,6 +58,7 @@ FILES = {
     "packs": ["tests/compile/test_packs.py"],
     "mixed": ["tests/compile/test_mixed_pieces.py"],
     "interrupts": ["tests/compile/test_interrupts.py"],
+    "made": ["tests/compile/test_made_and_changed.py"],
     "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
