@@ -613,3 +613,15 @@ def test_the_stand_in_of_a_list_is_one_to_isinstance():
         assert type(world.add) is types.BuiltinMethodType
         assert len(world.seen) == n + 1
     assert not isinstance(world.seen[0], Number) or type(world.seen[0]) is float
+
+
+def test_copying_inside_leaves_no_change_to_be_refused():
+    class Model:
+        def __init__(self):
+            self.w, self.k = tg.ones(2), 0.5
+
+    model = Model()
+    fast = tg.jit(lambda x: copy.deepcopy(model).w * x * copy.copy(model).k)
+    for k in (0.5, 1.5):
+        model.k = k
+        assert fast(*one()).tolist() == [k, 2 * k]
