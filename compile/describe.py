@@ -130,7 +130,7 @@ class Describer:
         """Describe what was changed in a holder."""
         number, kind, before, after = change
         where = self.found.text(number)
-        what = refused(change, self.found.objects[number])
+        what = refused(change, self.found)
         if what is not None:
             raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}{_INSTEAD.get(kind, '')}")
         if kind in ("list", "set"):

@@ -32,10 +32,10 @@ _PLAIN = (bool, int, float, str, bytes)
 _OF_FUNCTION = ("__code__", "__name__", "__qualname__", "__doc__", "__module__")
 _OF_CLASS = ("__name__", "__qualname__", "__bases__")
 _OWN = frozenset({
-    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__", "_abc_impl",
-    *_OF_CLASS,
+    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__",
+    "__node_class__", "_abc_impl", *_OF_CLASS,
 })  # fmt: skip
-"""What Python itself keeps among the variables of a class (`copy` does, too), or elsewhere."""
+"""What Python itself keeps among the variables of a class, or elsewhere; or `copy`, or tapegrad."""
 
 
 class Change(NamedTuple):
@@ -84,8 +84,9 @@ def rewrite(change: Change, objects: Sequence[Any], settled: Callable[[Any], Any
     _WRITE[change.kind](objects[change.number], contents)
 
 
-def refused(change: Change, holder: Any) -> str | None:
+def refused(change: Change, found: Reachable) -> str | None:
     """What a change is to, if a compiled call could not make it, too, or what follows from it could not be seen."""
+    holder = found.objects[change.number]
     _, kind, before, after = change
     if kind in ("defaults", "array"):
         return "the NumPy array" if kind == "array" else "the defaults of"
@@ -96,8 +97,14 @@ def refused(change: Change, holder: Any) -> str | None:
     if kind == "variables":
         known = _TOLD_OF_CLASSES.union(class_names(holder))
         unseen = [x for x in before | after if before.get(x, MISSING) is not after.get(x, MISSING) and x not in known]
-        return next((f"{name} of" for name in unseen if name.startswith("__")), None)
+        return next((f"{x} of" for x in unseen if x.startswith("__") and (x in before or _mentions(found, x))), None)
     return None
+
+
+def _mentions(found: Reachable, name: str) -> bool:
+    """Whether code of the user's mentions a name: what it does not is for libraries to keep."""
+    functions = [x for x in found.objects if isinstance(x, types.FunctionType)]
+    return any(name in code_of(function.__code__).attributes for function in functions)
 
 
 _TOLD_OF_CLASSES = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
