@@ -16,7 +16,7 @@ from .growing import Watched
 
 __all__ = [
     "attributes_of", "base_of_container", "instances_of", "members", "method", "pairs", "put", "refill", "remake",
-    "slots",
+    "slots", "tuple_of",
 ]  # fmt: skip
 
 _BASES = (collections.OrderedDict, dict, list, set, collections.deque)
@@ -72,6 +72,11 @@ def remake(value: Any, parts: Iterable[Any]) -> Any:
     if held is not None:
         new.__dict__ = held
     return new
+
+
+def tuple_of(kind: Any, parts: tuple[Any, ...]) -> Any:
+    """A tuple of a class of its own, without attributes."""
+    return tuple.__new__(kind, parts) if instances_of(kind, tuple) else kind(parts)
 
 
 def attributes_of(value: Any) -> Any:

@@ -17,14 +17,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..dtypes import dtype
-from ..environment import Reachable, class_names
+from ..environment import Reachable
 from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
 from ..tape.number import Number, plain
 from ..tape.variable import Chain, Creation, View, order_of
 from ..tree import registered
-from .containers import attributes_of, base_of_container, instances_of, members, method, pairs, refill, slots
+from .containers import attributes_of, base_of_container, members, method, pairs, refill, tuple_of
 from .eager_run import retains_grad
-from .heap import MISSING, Change, filled_slots, replace
+from .heap import MISSING, Change, filled_slots, refused, replace
 from .remaking import CONSTANT, maker, plain_part, taken_apart
 from .runtime import counting_apart, unfollowed
 
@@ -140,7 +140,7 @@ class Describer:
         """Describe what was changed in a holder."""
         number, kind, before, after = change
         where = self.found.text(number)
-        what = _refused(change, self.found.objects[number])
+        what = refused(change, self.found)
         if what is not None:
             raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}{_INSTEAD.get(kind, '')}")
         if kind in ("list", "set"):
@@ -283,7 +283,7 @@ class Describer:
             return known
         if type(value) is tuple:
             return self._named(value, f"({parts})")
-        made = self._named(value, f"{self.text.constant(functools.partial(_like, type(value)))}(({parts}))")
+        made = self._named(value, f"{self.text.constant(functools.partial(tuple_of, type(value)))}(({parts}))")
         self._object_parts(value, made, name)
         return made
 
@@ -520,29 +520,4 @@ def _is_free_function(value: Any) -> bool:
     )
 
 
-def _like(kind: Any, parts: tuple[Any, ...]) -> Any:
-    """A tuple of a kind of its own."""
-    return tuple.__new__(kind, parts) if instances_of(kind, tuple) else kind(parts)
-
-
 _INSTEAD = {"array": ": use a tensor", "defaults": ": use a tensor", "function": ": call another function instead"}
-
-
-def _refused(change: Change, holder: Any) -> str | None:
-    """What a change is to, if a compiled call could not make it, too, or what follows from it could not be seen."""
-    _, kind, before, after = change
-    if kind in ("defaults", "array"):
-        return "the NumPy array" if kind == "array" else "the defaults of"
-    if kind == "function" and before["__code__"] is not after["__code__"]:
-        return "the code of"
-    if kind == "class" and (slots(before["__class__"]) or slots(after["__class__"])):
-        return "the class, which has slots, of"
-    if kind == "variables":
-        known = _TOLD_OF_CLASSES.union(class_names(holder))
-        unseen = [x for x in before | after if before.get(x, MISSING) is not after.get(x, MISSING) and x not in known]
-        return next((f"{name} of" for name in unseen if name.startswith("__")), None)
-    return None
-
-
-_TOLD_OF_CLASSES = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
-"""What the signature has of classes, besides their variables, where code asks for it."""

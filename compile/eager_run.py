@@ -62,7 +62,7 @@ class EagerRun:
         self.heap: Snapshot | None = None
         self._surroundings = Surroundings()
         self._thread = {name: getattr(state.now, name) for name in state.now.__slots__}
-        self._stands = Stands(signature, self.args, self.kwargs, self.recorder.numbers)
+        self._stands = Stands(self.signature, self.args, self.kwargs, self.recorder.numbers)
 
     def all_or_nothing(self, make: Callable[[], Any]) -> Any:
         """What `make()` returns. If it raises, all is as before the run, even if undoing that is interrupted once."""

@@ -68,11 +68,11 @@ class Watched:
         """As a list's."""
         self.items.extend(items)
 
-    def __iadd__(self, items: Iterable[Any]) -> Self:
+    def __iadd__(self, items: Iterable[Any]) -> Self:  # type: ignore[misc]
         self.items.extend(items)
         return self
 
-    def __imul__(self, count: Any) -> Self:
+    def __imul__(self, count: Any) -> Self:  # type: ignore[misc]
         self.items = self.read() * count
         return self
 

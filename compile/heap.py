@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..code_objects import code_of, is_library_module
-from ..environment import Reachable
+from ..environment import Reachable, class_names
 from ..tape import TensorBase
 from .containers import attributes_of, base_of_container, members, method, pairs, put, refill, slots
 from .growing import Watched
 
 __all__ = [
-    "CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "filled_slots", "holders", "replace", "rewrite", "same",
+    "CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "filled_slots", "holders", "refused", "replace",
+    "rewrite", "same",
 ]  # fmt: skip
 
 MISSING = object()
@@ -30,8 +31,11 @@ CONTAINERS = ("items", "list", "set", "array", "attributes", "slots", "class")
 _PLAIN = (bool, int, float, str, bytes)
 _OF_FUNCTION = ("__code__", "__name__", "__qualname__", "__doc__", "__module__")
 _OF_CLASS = ("__name__", "__qualname__", "__bases__")
-_OWN = frozenset({"__dict__", "__weakref__", "__annotations__", "_abc_impl", *_OF_CLASS})
-"""What Python itself sets among the variables of a class, or keeps elsewhere."""
+_OWN = frozenset({
+    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__",
+    "__node_class__", "_abc_impl", *_OF_CLASS,
+})  # fmt: skip
+"""What Python itself keeps among the variables of a class, or elsewhere; or `copy`, or tapegrad."""
 
 
 class Change(NamedTuple):
@@ -78,6 +82,33 @@ def rewrite(change: Change, objects: Sequence[Any], settled: Callable[[Any], Any
     else:
         contents = [settled(x) for x in contents]
     _WRITE[change.kind](objects[change.number], contents)
+
+
+def refused(change: Change, found: Reachable) -> str | None:
+    """What a change is to, if a compiled call could not make it, too, or what follows from it could not be seen."""
+    holder = found.objects[change.number]
+    _, kind, before, after = change
+    if kind in ("defaults", "array"):
+        return "the NumPy array" if kind == "array" else "the defaults of"
+    if kind == "function" and before["__code__"] is not after["__code__"]:
+        return "the code of"
+    if kind == "class" and (slots(before["__class__"]) or slots(after["__class__"])):
+        return "the class, which has slots, of"
+    if kind == "variables":
+        known = _TOLD_OF_CLASSES.union(class_names(holder))
+        unseen = [x for x in before | after if before.get(x, MISSING) is not after.get(x, MISSING) and x not in known]
+        return next((f"{x} of" for x in unseen if x.startswith("__") and (x in before or _mentions(found, x))), None)
+    return None
+
+
+def _mentions(found: Reachable, name: str) -> bool:
+    """Whether code of the user's mentions a name: what it does not is for libraries to keep."""
+    functions = [x for x in found.objects if isinstance(x, types.FunctionType)]
+    return any(name in code_of(function.__code__).attributes for function in functions)
+
+
+_TOLD_OF_CLASSES = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
+"""What the signature has of classes, besides their variables, where code asks for it."""
 
 
 def holders(found: Reachable) -> Iterator[tuple[int, str]]:
@@ -134,7 +165,8 @@ def _of_class(value: Any, *_: Any) -> dict[str, Any]:
 def filled_slots(value: Any) -> dict[Any, Any]:
     """What the slots of an object hold, by their descriptors; no entry for those that are empty."""
     found = {}
-    for descriptor in slots(type(value)):
+    kind: Any = type(value)
+    for descriptor in slots(kind):
         try:
             found[descriptor] = descriptor.__get__(value)
         except AttributeError:

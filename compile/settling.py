@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -36,7 +37,8 @@ class Settling:
         if id(value) in self._done:
             return self._done[id(value)][1]
         if isinstance(value, tuple | frozenset):
-            return self._remade(value, (tuple if isinstance(value, tuple) else frozenset).__iter__(value), remake)
+            base: Any = tuple if isinstance(value, tuple) else frozenset
+            return self._remade(value, base.__iter__(value), remake)
         if kind is slice:
             return self._remade(value, (value.start, value.stop, value.step), lambda _, parts: slice(*parts))
         if id(value) in self._old or isinstance(value, type | types.ModuleType | types.FunctionType):
@@ -74,7 +76,7 @@ class Settling:
         self._attributes(value)
         if not isinstance(value, TensorBase):
             for descriptor, part in filled_slots(value).items():
-                self._put(part, lambda new, to=descriptor: to.__set__(value, new))
+                self._put(part, functools.partial(descriptor.__set__, value))
 
     def _put(self, part: Any, write: Callable[[Any], Any]) -> None:
         new = self(part)
@@ -102,16 +104,16 @@ class Settling:
         if held is None or id(held) in self._old:
             return
         for key, part in pairs(held):
-            self._put(part, lambda new, key=key: put(held, key, new))
+            self._put(part, functools.partial(put, held, key))
 
     def _exception(self, error: BaseException) -> None:
         """What an exception holds besides attributes: its arguments, and what C code took of them."""
-        self._put(error.args, lambda new: setattr(error, "args", new))
+        self._put(error.args, functools.partial(setattr, error, "args"))
         for base in type(error).__mro__:
             for name, member in vars(base).items():
                 if type(member) is types.MemberDescriptorType and "__slots__" not in vars(base):
                     with contextlib.suppress(AttributeError, TypeError):  # what cannot be set holds what was settled
-                        self._put(getattr(error, name), lambda new, name=name: setattr(error, name, new))
+                        self._put(getattr(error, name), functools.partial(setattr, error, name))
         self(error.__cause__)
         self(error.__context__)
 

@@ -268,7 +268,7 @@ def describe_run(run: EagerRun) -> Described:
     recorder = run.recorder
     if run.modes != modes():
         raise recorder.unsupported("a change of grad mode or default dtype that outlasts the function")
-    changes = run.heap.changes()
+    changes = [] if run.heap is None else run.heap.changes()
     with run.recording():  # what a view shows now may take steps to say
         describer, writes = _described(run, changes, {})
         if shared := describer.sharing():

@@ -70,7 +70,7 @@ class Stands:
         for number in found.growing:
             self.lists[number] = Watched(self._objects[number])
             yield found.places[number], self.lists[number]
-        for place, part in found.maths if not run.recorder.numbers.rigid else ():
+        for place, part in found.maths if not self._numbers.rigid else ():
             yield place, following_math if part is math else getattr(following_math, part.__name__)
         for place, part in found.outside:
             yield place, stand_in(part)

@@ -146,7 +146,7 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
     t._device = value
     if isinstance(t, _OnDevice):
         if t._order is not None and len(t._order) != value.ndim:
-            t.__class__ = _on_device_class(_on_host[type(t)])  # type: ignore[arg-type]
+            t.__class__ = _on_device_class(_on_host[type(t)])
         return
     array = getattr(t, "_array", None)  # an interrupt may have come after it was gone
     order = None if array is None or array.shape != value.shape else order_of(array)

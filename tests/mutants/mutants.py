@@ -637,8 +637,8 @@ JIT = [
     ),
     *_of(
         "compile/settling.py",
-        ("self._put(part, lambda new, key=key: put(held, key, new))", "pass", "numbers"),
-        ("self._put(part, lambda new, to=descriptor: to.__set__(value, new))", "pass", "made"),
+        ("self._put(part, functools.partial(put, held, key))", "pass", "numbers"),
+        ("self._put(part, functools.partial(descriptor.__set__, value))", "pass", "made"),
         ("new = value if _are(after, before) else make(value, after)", "new = value", "numbers made"),
     ),
     *_of(
