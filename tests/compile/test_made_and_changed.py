@@ -578,6 +578,15 @@ def test_a_list_that_grew_and_is_read_by_c_code(read):
         pair.call(lambda value=value: one(value))
 
 
+def test_a_list_that_grew_and_is_read_by_c_code_where_no_number_is_followed():
+    def build():
+        world = SimpleNamespace(seen=[])
+        return lambda x: heapq.heappush(world.seen, x.shape[0]) or x * 2, world
+
+    pair = Pair(build)
+    pair.call(one, 6)
+
+
 def test_a_function_that_raises_what_c_code_would_still_has_its_list_followed():
     world = SimpleNamespace(seen=[], fail=False)
 

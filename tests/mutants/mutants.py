@@ -645,7 +645,6 @@ JIT = [
         "compile/remaking.py",
         ("if kind is _LOCK and not value.locked():", "if kind is _LOCK:", "made"),
         ("if attributes_of(value) is None or isinstance", "if isinstance", "made effects"),
-        ("not written_in_c <= set(_SEEN_THROUGH)", "False", "made effects"),
     ),
     *_of(
         "compile/containers.py",
