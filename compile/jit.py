@@ -16,8 +16,6 @@ import threading
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from ..environment.functions import partial
-from ..environment.handlers import _HANDLERS
 from ..environment.objects import public_names
 from ..generator import default_generator
 from ..tape import state
@@ -287,9 +285,6 @@ class Bound(functools.partial[Any]):
 
     def __hash__(self) -> int:
         return hash((id(self.func), id(self.__self__)))
-
-
-_HANDLERS[Bound] = partial  # to what looks for captures it is what it is made of
 
 
 def _is_followed() -> bool:

@@ -11,6 +11,7 @@ from ..environment import Check, Place, slots_of
 from ..environment.handlers import cached
 from ..environment.objects import called, given_names, public_names, registered_with
 from ..environment.outside import process
+from ..environment.reachable import is_value
 from ..environment.values import array_of, builtin_of, number_of, plain_of, set_of
 from ..tape import RemovableHandle
 from ..tree import registered
@@ -69,7 +70,7 @@ class Paths(Writer):
 
         Tensors are checked to be, as are objects that hold different ones at the same place. A tuple is a value.
         """
-        looks: dict[int, set[Any]] = {n: set() for n, x in enumerate(self.found.objects) if type(x) is not tuple}
+        looks: dict[int, set[Any]] = {n: set() for n, x in enumerate(self.found.objects) if not is_value(x)}
         slots: dict[int, set[Any]] = {number: set() for number in looks}  # where objects are that are found there first
         for kind, place, expected in self.found.checks:
             if isinstance(place, Place):

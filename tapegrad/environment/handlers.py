@@ -112,7 +112,6 @@ _HANDLERS: dict[type, Handler] = {
     np.ufunc: functions.identity,
     logging.Logger: values.logger,
     RemovableHandle: values.hook_handle,
-    functools.partial: functions.partial,
     staticmethod: functions.wrapper,
     classmethod: functions.wrapper,
     property: functions.property_,
@@ -139,4 +138,5 @@ _FALLBACKS: tuple[tuple[Any, Handler], ...] = (
     (np.generic, values.array),
     (np.ndarray, values.array),
     (logging.Logger, values.logger),
+    (functools.partial, functions.partial),
 )

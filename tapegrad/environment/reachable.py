@@ -18,7 +18,10 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..tape.number import plain
 
-__all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable", "slot_of"]
+__all__ = [
+    "CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "is_value", "replaceable",
+    "slot_of",
+]  # fmt: skip
 
 PLAIN = frozenset({bool, int, str, bytes, type(None)})
 CHANGING_MODULES = (random, secrets, np.random, time, dt, uuid)
@@ -145,8 +148,8 @@ class Reachable:
         number = len(self.objects)
         self.objects.append(value)
         self.places.append(place)
-        if kind is not tuple:
-            self.seen[id(value)] = number  # a tuple is a value: floats in it may be followed, in each place anew
+        if not is_value(value):
+            self.seen[id(value)] = number
         self._handle(value, number, self)
 
     def _float(self, value: Any, place: Place) -> None:
@@ -163,6 +166,11 @@ class Reachable:
     def refusal(self, number: int, what: str) -> UnsupportedError:
         """The error for an object that cannot be watched."""
         return UnsupportedError(f"jit: {self.text(number)} {what}: pass what the function needs of it as an argument")
+
+
+def is_value(x: Any) -> bool:
+    """Whether this is a tuple: floats in it may be followed, in each place anew. One with attributes is an object."""
+    return isinstance(x, tuple) and not hasattr(x, "__dict__")
 
 
 Handler = Callable[[Any, int, Reachable], None]

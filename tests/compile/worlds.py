@@ -605,7 +605,7 @@ class _Words:
             self.said.append((kind, x.shape, x.dtype, x.tobytes()))
         elif isinstance(x, types.BuiltinFunctionType) or _is_elsewhere(x):
             self.said.append(id(x))
-        elif kind is tuple or self._new(x):
+        elif kind in (tuple, Point) or self._new(x):
             self._inside(x)
 
     def _new(self, x: Any) -> bool:

@@ -742,8 +742,8 @@ JIT = [
     ),
     *_of(
         "compile/device.py",
-        ("        return t._array.copy()\n", "        return t._array\n", "stale"),
-        ("jax.device_put(t._array.copy())", "jax.device_put(t._array)", "outside"),
+        ("        return array.copy()\n", "        return array\n", "stale"),
+        ("jax.device_put(array.copy())", "jax.device_put(array)", "outside"),
         ("return not storage.exported and storage.origin", "return storage.origin", "stale"),
         (" and sys.getrefcount(storage) == 3", "", "stale"),
         ("    own_storage(t).count_write(count)\n", "", "stale"),
