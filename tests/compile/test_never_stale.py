@@ -1323,6 +1323,25 @@ def test_a_tensor_read_in_one_thread_while_a_step_in_another_writes_it():
     assert model.w.tolist() == [202.0] * 64
 
 
+def test_the_value_of_a_gradient_that_somebody_holds_is_not_written_over():
+    w = tg.zeros(1 << 18, requires_grad=True)
+
+    @tg.jit
+    def step(x):
+        w.grad = None
+        (w * x).sum().backward()
+        with tg.no_grad():
+            w.sub_(w.grad)
+
+    for n in range(3):
+        step(tg.tensor(float(n)))
+    held = jax.tree.leaves(w.grad)[0]
+    for n in range(3):
+        step(tg.tensor(float(n)))
+    assert np.asarray(held).max() == np.asarray(held).min() == 2.0
+    assert w[0].item() == -6.0
+
+
 # Iterators
 
 

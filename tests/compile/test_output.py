@@ -407,6 +407,17 @@ def test_what_an_import_puts_out_is_put_out_once(tmp_path, monkeypatch, capsys):
     del sys.modules["mumbling"]
 
 
+def test_a_warning_at_its_caller_is_at_the_line_of_each_call():
+    fast = tg.jit(warns_at_its_caller)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fast(given(1.0))
+        fast(given(1.0))
+        fast(given(1.0))
+    first = caught[0].lineno
+    assert [warning.lineno for warning in caught] == [first, first + 1, first + 2]
+
+
 def test_what_jax_logs_while_it_traces_is_not_repeated(logged):
     def traced(x):
         logger.info("traced")
