@@ -592,7 +592,6 @@ JIT = [
         ("                t._storage.version = versions[i]\n", "                pass\n", "interrupts"),
         ("return tuple([node for node in nodes if node is not None])", "return ()", "mixed"),
         ("_KNOWN_TENSOR = 4", "_KNOWN_TENSOR = 40", "stale"),
-        ("_KNOWN_VALUE = 3", "_KNOWN_VALUE = 30", "stale"),
         ("seen = t if followed else alias(t)", "seen = t", "jit effects outside"),
         ("storage = Storage()\n    storage.version = version\n", "storage = Storage()\n", "effects jit outside"),
         ("storage = Storage(own_storage(t).memory)", "storage = own_storage(t)", "assigned"),
