@@ -43,6 +43,7 @@ class EagerRun:
         self.kwargs = dict(kwargs)
         self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
         self.recorder.follows_effects = True
+        self.recorder.guarded_arrays = {id(x) for x in signature.found.objects if isinstance(x, np.ndarray)}
         self.output = Output(self.recorder)
         self.result: Any = None
         self.modes = modes()
