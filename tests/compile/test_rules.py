@@ -411,13 +411,17 @@ def test_nan_goes_through():
 
 
 def test_of_equal_entries_of_a_window_the_first_is_picked():
-    a, h = np.array([[[2.0, 1.0, 2.0], [2.0, 2.0, 2.0], [0.0, 2.0, 0.0]]]), np.arange(9.0).reshape(1, 3, 3)
-    params = {"window": (3, 2), "stride": (1, 1), "padding": ((1, 1), (0, 0)), "dilation": (1, 1)}
-    np.testing.assert_array_equal(value("max_pool_pick", h, a, **params), [[[0.0, 2.0], [0.0, 2.0], [3.0, 4.0]]])
-    g = np.arange(1.0, 7.0).reshape(1, 3, 2)
-    placed = [[4.0, 0.0, 6.0], [5.0, 6.0, 0.0], [0.0, 0.0, 0.0]]
-    np.testing.assert_array_equal(value("max_pool_place", g, a, **params), [placed])
-    np.testing.assert_array_equal(pull("max_pool_pick", h, a, g=g, **params)[0], [placed])
+    a = np.array([[2.0, 2, 2, 1, 2], [0, 1, 2, 2, 1], [1, 0, 1, 1, 2], [2, 0, 2, 1, 1]])[None]
+    params = {"window": (3, 2), "stride": (1, 2), "padding": ((1, 1), (1, 0)), "dilation": (1, 1)}
+    picked = [[1.0, 2, 5], [1, 2, 5], [16, 8, 9], [16, 18, 15]]
+    np.testing.assert_array_equal(value("max_pool_pick", np.arange(1.0, 21).reshape(1, 4, 5), a, **params), [picked])
+    g = np.arange(1.0, 13).reshape(1, 4, 3)
+    placed = np.zeros(20)
+    np.add.at(placed, np.array(picked, int).ravel() - 1, g.ravel())
+    np.testing.assert_array_equal(value("max_pool_place", g, a, **params), placed.reshape(1, 4, 5))
+    np.testing.assert_array_equal(
+        pull("max_pool_pick", np.zeros((1, 4, 5)), a, g=g, **params)[0], placed.reshape(1, 4, 5)
+    )
 
 
 def test_extrema_give_the_first_of_equals_as_int64():
