@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..tape.number import OPERATIONS, READS, Came, Guard, Note
+from ..tape.variable import class_in_order
 from .compiled_node import Graph, Save
 from .runtime import refusing
 from .writer import Writer
@@ -43,7 +44,7 @@ class Body(Writer):
         self.line("box = []", 1)
         if not spec.donated:
             self._results(after)
-        if spec.writes or spec.text.effects or spec.histories.live or spec.histories.ended:
+        if spec.writes or spec.text.before or spec.text.effects or spec.histories.live or spec.histories.ended:
             self._whatever_happens()
         else:
             self._effects()
@@ -90,7 +91,7 @@ class Body(Writer):
         self.shift = 2
         if spec.donated:
             self._results([])
-        if spec.writes:
+        if spec.writes or spec.text.parting:
             self._writes()
         self._effects()
         self.line("break", 1)
@@ -113,7 +114,8 @@ class Body(Writer):
     def _fresh(self, line: Fresh) -> str:
         """The line that makes a new tensor of an output, which may be part of a pack."""
         if line.output not in self.spec.packing.places:
-            return f"{line.made} = fresh(o{line.output})"
+            order = "" if line.order is None else f", {self.constant(class_in_order(line.order))}"
+            return f"{line.made} = fresh(o{line.output}{order})"
         g, at = self.spec.packing.places[line.output]
         return f"{line.made} = fresh((p{g}, {at}), part_class)"
 
@@ -129,9 +131,11 @@ class Body(Writer):
             self.line("else:", 1)
             tensors = "".join(f"({spec.tensor(i)}, {i}, {o}, {count}), " for i, o, count in written)
             self.line(f"finish(box, ({tensors}), B)")
-        for i, o, _ in spec.writes:
+        for line in spec.text.parting:
+            self.line(line, 1)
+        for i, o, count in spec.writes:
             if i in spec.replaced:
-                self.line(f"replace_data({spec.tensor(i)}, o{o})", 1)
+                self.line(f"replace_data({spec.tensor(i)}, o{o}, was{i} + {count})", 1)
 
     def _histories(self) -> None:
         """The nodes of tensors that have one, and which of them keep their gradients."""
@@ -154,6 +158,8 @@ class Body(Writer):
             self.line(f"forward.attach(residual, {given})", 1)
             for made, kind in spec.text.seen:
                 self.line(f"look_again({made}, {kind!r})", 1)
+        for line in spec.text.views:
+            self.line(line, 1)
         for made in spec.text.retained:
             self.line(f"{made}.retain_grad()", 1)
 

@@ -6,24 +6,27 @@ number computed on the host), `r0` (a tensor made from an output), `m4` (a new c
 
 from __future__ import annotations
 
-import collections
 import enum
+import functools
 import types
-from collections import Counter
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ..dtypes import dtype
-from ..environment import Reachable, slots_of
-from ..tape import RemovableHandle, TensorBase, Var, base_of, chain_of
+from ..environment import Reachable
+from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
 from ..tape.number import Number, plain
-from ..tape.variable import Chain
+from ..tape.variable import Chain, Creation, View, order_of
 from ..tree import registered
+from .containers import attributes_of, base_of_container, members, method, pairs, refill, tuple_of
 from .eager_run import retains_grad
-from .heap import MISSING, Change, replace
+from .heap import MISSING, Change, filled_slots, refused, replace
+from .remaking import CONSTANT, maker, plain_part, taken_apart
+from .runtime import counting_apart, unfollowed
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun
@@ -32,15 +35,22 @@ __all__ = ["Describer", "Description"]
 
 _CONSTANT = (
     bool, int, float, complex, str, bytes, type(None), np.generic, enum.Enum, dtype, np.dtype, range, type(...),
-    type, types.ModuleType, types.BuiltinFunctionType, frozenset, type(NotImplemented),
+    type, types.ModuleType, types.BuiltinFunctionType, types.MemberDescriptorType, type(NotImplemented), *CONSTANT,
 )  # fmt: skip
 
 
 class Fresh(NamedTuple):
-    """The line that makes a new tensor of an output."""
+    """The line that makes a new tensor of an output: laid out, on the host, in an order of its axes, if not in C's."""
 
     made: str
     output: int
+    order: tuple[int, ...] | None = None
+
+
+class _Constant(NamedTuple):
+    """Something that is not looked into."""
+
+    value: Any
 
 
 @dataclass
@@ -51,8 +61,9 @@ class Description:
     `outputs` are the Vars of `o0`, `o1`...; `numbers` the positions of the notes mentioned; `constants` the values of
     `c0`, `c1`...; `result` is the expression of the result; `changed` says in words what is changed. `replaced` has, by
     the positions of gradients that are given up for new ones, the outputs of those; `gradients` are the outputs of all
-    new gradients; `retained` keep theirs; `seen` are views with a history, each with the name of its node; `rewired`
-    says whether a captured tensor gets another history, or none.
+    new gradients; `retained` keep theirs; `parting` are lines that write to memory which captured tensors then leave;
+    `seen` are views with a history, each with the name of its node, `views` lines that make others views of what has a
+    history by then; `rewired` says whether a captured tensor gets another history, or none.
     """
 
     outputs: list[Var] = field(default_factory=list)
@@ -69,7 +80,9 @@ class Description:
     replaced: dict[int, int] = field(default_factory=dict)
     gradients: list[int] = field(default_factory=list)
     retained: list[str] = field(default_factory=list)
+    parting: list[str] = field(default_factory=list)
     seen: list[tuple[str, str]] = field(default_factory=list)
+    views: list[str] = field(default_factory=list)
     rewired: bool = False
     result: str = "None"
 
@@ -92,7 +105,7 @@ class Description:
     def fresh(self, made: str, var: Var, name: str, eager: Any) -> None:
         """One more output, and a new tensor that has its value."""
         self.output(var, name, eager)
-        self.build.append(Fresh(made, len(self.outputs) - 1))
+        self.build.append(Fresh(made, len(self.outputs) - 1, order_of(eager)))
 
 
 class Describer:
@@ -108,6 +121,11 @@ class Describer:
         self._names: dict[int, str] = {}
         self._keep: list[Any] = []  # what `_names` knows by id
         self._memory: dict[Any, str] = {}
+        self._counters: dict[Any, str] = {}  # what stands for the Storages by which writes are counted
+        for i, t in enumerate(run.recorder.captures):
+            self._counters.setdefault(t._storage, f"{self.text.tensor(i, self.found)}._storage")
+        self._homes: set[int] = set()
+        self.replaced = run.recorder.replaced
         self.tensors: list[TensorBase] = []  # those described as new
 
     def result(self, value: Any) -> None:
@@ -122,11 +140,11 @@ class Describer:
         """Describe what was changed in a holder."""
         number, kind, before, after = change
         where = self.found.text(number)
+        what = refused(change, self.found)
+        if what is not None:
+            raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}{_INSTEAD.get(kind, '')}")
         if kind in ("list", "set"):
             self._contents(number, before, after, where)
-        elif kind in ("defaults", "array"):
-            what = "the NumPy array" if kind == "array" else "the defaults of"
-            raise self.run.recorder.unsupported(f"a change, by the function, to {what} {where}: use a tensor")
         elif isinstance(before, dict):
             self._entries(number, kind, before, after, where)
         else:
@@ -136,28 +154,38 @@ class Describer:
 
     def _contents(self, number: int, before: list[Any], after: list[Any], where: str) -> None:
         """Effects on a list, a deque or a set."""
-        n = len(before)
-        grown = isinstance(self.found.objects[number], list) and len(after) > n and all(map(_is, before, after[:n]))
+        n, value, v = len(before), self.found.objects[number], f"v{number}"
+        grown = isinstance(value, list) and len(after) > n and all(map(_is, before, after[:n]))
         parts = ", ".join([self.value(x, f"{where}[...]") for x in (after[n:] if grown else after)])
-        if grown:
+        if grown and type(value) is list:
             self.text.before.append(f"size{number} = len(v{number})")
             self.text.effects.append(f"del v{number}[size{number}:]")
+            self.text.effects.append(f"{v}.extend([{parts}])")
+        elif grown:
+            self.text.before.append(f"size{number} = {self._method(value, '__len__')}({v})")
+            self.text.effects.append(f"{self._method(value, '__setitem__')}({v}, slice(size{number}, None), [{parts}])")
         else:
-            self.text.effects.append(f"v{number}.clear()")
-        method = "update" if isinstance(self.found.objects[number], set) else "extend"
-        self.text.effects.append(f"v{number}.{method}([{parts}])")
+            self.text.effects.append(f"{self.text.constant(refill)}({v}, [{parts}])")
         self.text.changed.append(where)
+
+    def _method(self, value: Any, name: str) -> str:
+        """What to call a method of a container by: the built-in one."""
+        return self.text.constant(method(value, name))
+
+    def _item(self, value: Any, made: str, key: Any, part: str) -> str:
+        """The line that puts `part` under a key into `value`, a dict called `made`."""
+        key = self._key(key)
+        if type(value).__setitem__ is method(value, "__setitem__"):
+            return f"{made}[{key}] = {part}"
+        return f"{self._method(value, '__setitem__')}({made}, {key}, {part})"
 
     def _entries(self, number: int, kind: str, before: dict[Any, Any], after: dict[Any, Any], where: str) -> None:
         """Effects on a dict, or on what is like one."""
         kept = [name for name in before if name in after]
         if kind in ("items", "attributes") and kept != [*after][: len(kept)]:  # the order changed
             holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
-            pairs = [(self._key(name), self.value(x, f"{where}[...]")) for name, x in after.items()]
-            self.text.effects += [
-                f"{holder}.clear()",
-                f"{holder}.update([{', '.join(f'({k}, {x})' for k, x in pairs)}])",
-            ]
+            items = [f"({self._key(name)}, {self.value(x, f'{where}[...]')})" for name, x in after.items()]
+            self.text.effects.append(f"{self.text.constant(refill)}({holder}, [{', '.join(items)}])")
             self.text.changed.append(where)
             return
         for name in before:
@@ -170,12 +198,15 @@ class Describer:
     def _put(self, number: int, kind: str, name: Any, value: Any, label: Any) -> None:
         """The effect of putting `value` at `name` of a holder."""
         where = self.found.text(number)
-        label = "..." if isinstance(label, TensorBase) else label
+        label = (
+            "..." if isinstance(label, TensorBase) else getattr(label, "__name__", label) if kind == "slots" else label
+        )
         where = {"items": f"{where}[{label!r}]", "globals": label, "cells": label}.get(kind, f"{where}.{label}")
         new = self.text.constant(MISSING) if value is MISSING else self.value(value, where)
         if kind in ("items", "attributes") and value is not MISSING:
-            holder = f"v{number}" + (".__dict__" if kind == "attributes" else "")
-            self.text.effects.append(f"{holder}[{self._key(name)}] = {new}")
+            value, v = self.found.objects[number], f"v{number}"
+            value, v = (value, v) if kind == "items" else (attributes_of(value), f"{v}.__dict__")
+            self.text.effects.append(self._item(value, v, name, new))
         else:
             put = self.text.constant(replace)
             self.text.effects.append(f"{put}({kind!r}, v{number}, {self._key(name)}, {new})")
@@ -200,29 +231,61 @@ class Describer:
             return repr(value)
         if isinstance(value, TensorBase):
             return self._tensor(value, name)
+        if kind is _Constant:
+            return self.text.constant(value.value)
         if isinstance(value, tuple):
             return self._tuple(value, name)
         if kind is slice:
             parts = [self.value(x, name) for x in (value.start, value.stop, value.step)]
             return self._named(value, f"slice({', '.join(parts)})")
-        if kind is frozenset:
-            value = frozenset(map(plain, value))  # numbers in it were asked for their hashes, and so are guarded
-        if isinstance(value, _CONSTANT) or _is_free_function(value):
-            return self.text.constant(value)
         if isinstance(value, np.ndarray) and kind is np.ndarray and not value.dtype.hasobject:
             return f"{self.text.constant(value.copy())}.copy()"
-        return self._container(value, name)
+        return self._unchanging(value, name) or self._container(value, name)
+
+    def _unchanging(self, value: Any, name: str) -> str | None:
+        """An expression for what is complete once it is made: for a constant, unless it could be given attributes."""
+        apart = taken_apart(value)
+        if apart is not None:
+            make, args = apart
+            opaque = make is types.MethodType and self.run.number_of(args[0]) is None and not _is_free_function(args[0])
+            return None if opaque else self._complete(value, make, args, name)
+        part = plain_part(value)
+        if part is not None:
+            return self._complete(value, type(part).__new__, (type(value), part), name)
+        if isinstance(value, frozenset):
+            parts = [*map(plain, value)]  # numbers in it were asked for their hashes, and so are guarded
+            if not all(isinstance(x, _CONSTANT) for x in parts):
+                return self._complete(value, frozenset, (parts,), name)
+            return self.text.constant(frozenset(parts))
+        if isinstance(value, _CONSTANT) or _is_free_function(value):
+            return self.text.constant(value)
+        return None
+
+    def _complete(
+        self, value: Any, make: Callable[..., Any], args: Sequence[Any], name: str, *, attributes: bool = True
+    ) -> str:
+        """Something that is complete once it is made, as `make(*args)`, but for attributes. That may have made it
+        already, where what it is made of holds it.
+        """
+        parts = ", ".join([self.value(x, name) for x in args])
+        known = self._names.get(id(value))
+        if known is None:
+            known = self._named(value, f"{self.text.constant(make)}({parts})")
+            if attributes:
+                self._object_parts(value, known, name)
+        return known
 
     def _tuple(self, value: Any, name: str) -> str:
         """A tuple, made once what it holds is: by then that may have made it, as it holds it."""
-        parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(value)])
+        parts = "".join([f"{self.value(x, f'{name}[{i}]')}, " for i, x in enumerate(tuple.__iter__(value))])
         known = self._names.get(id(value))
         if known is not None:
             return known
         if type(value) is tuple:
             return self._named(value, f"({parts})")
-        maker = value._make if hasattr(value, "_make") else type(value)
-        return self._named(value, f"{self.text.constant(maker)}(({parts}))")
+        made = self._named(value, f"{self.text.constant(functools.partial(tuple_of, type(value)))}(({parts}))")
+        self._object_parts(value, made, name)
+        return made
 
     def _named(self, value: Any, expression: str) -> str:
         """The name of something new that cannot change, which is found again by it."""
@@ -237,38 +300,56 @@ class Describer:
         kind = type(value)
         if kind is RemovableHandle:
             raise self.run.recorder.unsupported("keeping or returning the handle of a hook: remove() it inside")
-        made = f"m{len(self._names)}"
-        maker = _maker(value)
-        if maker is None:
+        entry = registered(kind)
+        make = maker(value) if entry is None else None
+        if entry is None and make is None:
             raise self.run.recorder.unsupported(
                 f"a new {kind.__module__}.{kind.__qualname__} ({name}) made by a jitted function and kept or returned: "
                 "return tensors, numbers, and containers or objects that hold them"
             )
-        self._names[id(value)] = made
-        self._keep.append(value)
-        self.text.build.append(f"{made} = {self.text.constant(maker)}()")
-        entry = registered(kind)
         if entry is not None:
-            children, static = entry[0](value)
-            parts = self.value(tuple(children), name)
-            self.text.build[-1] = f"{made} = {self.text.constant(entry[1])}({self.text.constant(static)}, {parts})"
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                self.text.build.append(f"{made}[{self._key(key)}] = {self.value(part, f'{name}[{_shown(key)}]')}")
-        elif isinstance(value, list | collections.deque | set):
-            parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(value)])
-            self.text.build.append(f"{made}.{'update' if isinstance(value, set) else 'extend'}([{parts}])")
-        if entry is None:
-            self._object_parts(value, made, name)
+            return self._registered(value, *entry, name)
+        made = self._named(value, f"{self.text.constant(make)}()")
+        self._fill(value, made, name)
+        self._object_parts(value, made, name)
         return made
+
+    def _registered(self, value: Any, flatten: Any, unflatten: Any, name: str) -> str:
+        """An instance of a registered class: made of its parts."""
+        children, static = flatten(value)
+        return self._complete(value, unflatten, (_Constant(static), tuple(children)), name, attributes=False)
+
+    def _fill(self, value: Any, made: str, name: str) -> None:
+        """What a new container holds."""
+        text, base = self.text, base_of_container(value)
+        if isinstance(value, defaultdict):
+            text.build.append(f"{made}.default_factory = {self.value(value.default_factory, name)}")
+        if isinstance(value, dict):
+            for key, part in pairs(value):
+                text.build.append(self._item(value, made, key, self.value(part, f"{name}[{_shown(key)}]")))
+        elif base is not None:
+            parts = ", ".join([self.value(part, f"{name}[{i}]") for i, part in enumerate(members(value))])
+            fill = "update" if base is set else "extend"
+            is_own = getattr(type(value), fill) is getattr(base, fill)
+            text.build.append(
+                f"{made}.{fill}([{parts}])" if is_own else f"{self._method(value, fill)}({made}, [{parts}])"
+            )
 
     def _object_parts(self, value: Any, made: str, name: str) -> None:
         """What an object keeps in attributes and slots."""
-        for key, part in getattr(value, "__dict__", {}).items():
-            self.text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
-        for key in slots_of(value) if type(value).__module__ != "builtins" else ():
-            put = self.text.constant(object.__setattr__)
-            self.text.build.append(f"{put}({made}, {key!r}, {self.value(getattr(value, key), f'{name}.{key}')})")
+        held = attributes_of(value)
+        if held is not None and (self.run.number_of(held) is not None or id(held) in self._names):
+            self.text.build.append(
+                f"{made}.__dict__ = {self.value(held, f'{name}.__dict__')}"
+            )  # which others have, too
+        elif held is not None:
+            self._names[id(held)] = f"{made}.__dict__"
+            self._keep.append(held)
+            for key, part in pairs(held):
+                self.text.build.append(self._item(held, f"{made}.__dict__", key, self.value(part, f"{name}.{key}")))
+        for descriptor, part in filled_slots(value).items():
+            put = self.text.constant(descriptor.__set__)
+            self.text.build.append(f"{put}({made}, {self.value(part, f'{name}.{descriptor.__name__}')})")
 
     def _tensor(self, t: TensorBase, name: str) -> str:
         """A new tensor: an output of the program, or a view of one or of an input."""
@@ -282,6 +363,8 @@ class Describer:
             whole, chain, followed = source
             kind = t._node.kind if followed and t._node is not None else None
             text.build.append(f"{made} = look({whole}, {text.constant(chain)}, {followed}, {kind!r})")
+            if not followed:
+                self._count_apart(t, made, whole)
             if kind is not None:
                 text.seen.append((made, kind))
         if source is None:
@@ -292,6 +375,12 @@ class Describer:
             text.output(self.run.recorder.read(t), name, t._array)
         if t._node is not None and not followed:
             text.grown.append((made, t, len(text.outputs) - 1))
+        self._tensor_parts(t, made, name)
+        return made
+
+    def _tensor_parts(self, t: TensorBase, made: str, name: str) -> None:
+        """What a new tensor is besides its value and its history."""
+        text = self.text
         if retains_grad(t):
             text.retained.append(made)
         if t._requires_grad and t._node is None:
@@ -300,7 +389,8 @@ class Describer:
             text.build.append(f"{made}._grad = {self.value(t._grad, f'{name}.grad')}")
         for key, part in t.__dict__.items():
             text.build.append(f"{made}.__dict__[{key!r}] = {self.value(part, f'{name}.{key}')}")
-        return made
+        if t._view is not None and t._view.base is not None:
+            self._unfollowed(t._view, t._view.base, made, name)
 
     def _source(self, t: TensorBase, name: str) -> tuple[str, Chain, bool] | None:
         """What a new tensor looks at, how, and whether with its history, if it shares memory with an input or with
@@ -309,24 +399,77 @@ class Describer:
         recorder, text = self.run.recorder, self.text
         if t._storage is None:
             return None
+        if (picked := recorder.picked_of(t)) is not None:
+            self.used[picked] += 1
+            if picked in self.shared or any(x._storage and x._storage.memory is picked for x in recorder.captures):
+                recorder.become_view(t)
         base = base_of(t)
         position = None if base is None else recorder.position(base)
-        if base is not None and position is not None:
+        if base is not None and position is not None and recorder.share(base, t):
             return text.tensor(position, self.found), chain_of(t)[len(chain_of(base)) :], True
-        root, chain = recorder.describe(t)
+        root, chain = recorder.place(t)
         if isinstance(root, int):
-            return text.tensor(root, self.found), chain, False
+            return self._home(root), chain, False
         memory = t._storage.memory
         self.used[memory] += 1
         whole = self.shared.get(memory)
         if memory not in self.shared or whole is t:
             return None
         if whole is not None:
-            return self.value(whole, name), chain, base_of(t) is whole
+            made = self.value(whole, name)
+            self._counters.setdefault(whole._storage, f"{made}._storage")
+            return made, chain, base_of(t) is whole
         if memory not in self._memory:
-            self._memory[memory] = f"q{len(self._memory)}"
-            text.fresh(self._memory[memory], root, "shared memory", _whole(t, root))
+            made = self._memory[memory] = f"q{len(self._memory)}"
+            text.fresh(made, root, "shared memory", _whole(t, root))
+            text.build.append(f"{made}._storage = versioned({memory.version})")
+            self._counters.setdefault(memory, f"{made}._storage")
         return self._memory[memory], chain, False
+
+    def _home(self, position: int) -> str:
+        """The name of what looks at the memory of a captured tensor, or at what that was before its `.data` changed."""
+        name, text = self.text.tensor(position, self.found), self.text
+        if position not in self.replaced:
+            return name
+        if position not in self._homes:
+            self._homes.add(position)
+            text.before.append(f"home{position} = {text.constant(alias)}({name})")
+        return f"home{position}"
+
+    def moved(self, position: int) -> str | None:
+        """What a captured tensor whose `.data` was assigned now looks at, None if no other tensor looks at that."""
+        t, label = self.run.recorder.captures[position], self.run.label(position)
+        source = self._source(t, f"{label}.data")
+        if source is None:
+            return None
+        return f"look({source[0]}, {self.text.constant(source[1])}, False, None)"
+
+    def _count_apart(self, t: TensorBase, made: str, whole: str) -> None:
+        """Let `made`, an alias of `whole`, count writes as `t` does: with others, or apart."""
+        storage = t._storage
+        assert storage is not None
+        known = self._counters.get(storage)
+        if known is None and storage.origin is not None:
+            apart = self.text.constant(counting_apart)
+            self.text.build.append(f"{made}._storage = {apart}({made}, {storage.version})")
+            self._counters[storage] = f"{made}._storage"
+        elif known != f"{whole}._storage":
+            self.text.build.append(f"{made}._storage = {known or f'{whole}._storage.memory'}")
+
+    def _unfollowed(self, view: View, base: TensorBase, made: str, name: str) -> None:
+        """Let `made` be a view of its base as `view` is, if that was made where autograd does not follow writes.
+
+        A new base that nobody else sees is there for that only if requiring grad is all that the view has of it.
+        """
+        position, text = self.run.recorder.position(base), self.text
+        apart = view.creation in (Creation.NO_GRAD, Creation.INFERENCE)
+        if view.creation is Creation.NORMAL or (position is None and apart and not base._requires_grad):
+            return
+        if position is None and not apart and id(base) not in self._names:
+            return
+        of = self.value(base, f"the base of {name}") if position is None else text.tensor(position, self.found)
+        given = view.number, view.base_node is base._node
+        text.views.append(f"{text.constant(unfollowed)}({made}, {of}, {text.constant(view.creation)}, *{given})")
 
     def known(self) -> list[tuple[str, TensorBase]]:
         """The tensors that can be seen from outside, with what lines of code call them."""
@@ -336,6 +479,10 @@ class Describer:
     def sharing(self) -> dict[Any, TensorBase | None]:
         """The memory that several of the new tensors look at, with the one that shows all of it, if one does."""
         found: dict[Any, TensorBase | None] = {memory: None for memory, count in self.used.items() if count > 1}
+        counters: dict[Any, set[Any]] = {}
+        for t in self.tensors:
+            if t._storage is not None:
+                counters.setdefault(t._storage.memory, set()).add(t._storage)
         for t in self.tensors:
             memory = None if t._storage is None else t._storage.memory
             if memory not in found:
@@ -343,7 +490,9 @@ class Describer:
             for whole in (base_of(t), t):
                 known = found[memory]
                 better = known is None or (known._node is None and whole is not None and whole._node is not None)
-                if whole is not None and better and not self.run.recorder.describe(whole)[1]:
+                if whole is None or (whole._storage is not memory and len(counters[memory]) > 1):
+                    continue  # the counter of `.data` does not stand for others
+                if better and not self.run.recorder.describe(whole)[1]:
                     found[memory] = whole
         return found
 
@@ -371,24 +520,4 @@ def _is_free_function(value: Any) -> bool:
     )
 
 
-_SEEN_THROUGH = frozenset({
-    object, types.SimpleNamespace, dict, list, set, collections.OrderedDict, collections.defaultdict, collections.deque,
-})  # fmt: skip
-"""Classes written in C whose instances hold nothing that cannot be seen."""
-
-
-def _maker(value: Any) -> Callable[[], Any] | None:
-    """What makes an empty object like `value`, if all it is made of can be seen."""
-    kind = type(value)
-    if kind in (list, dict, set, collections.deque, collections.OrderedDict):
-        return (lambda: collections.deque(maxlen=value.maxlen)) if kind is collections.deque else kind
-    if kind is collections.defaultdict:
-        return lambda: collections.defaultdict(value.default_factory)
-    bases = [base for base in kind.__mro__ if not base.__flags__ & (1 << 9)]  # those written in C
-    if registered(kind) is None and (not set(bases) <= _SEEN_THROUGH or isinstance(value, type | BaseException)):
-        return None
-    builtin: Any
-    for builtin in (dict, list, set, types.SimpleNamespace):
-        if issubclass(kind, builtin):
-            return lambda: builtin.__new__(kind)
-    return lambda: object.__new__(kind)
+_INSTEAD = {"array": ": use a tensor", "defaults": ": use a tensor", "function": ": call another function instead"}

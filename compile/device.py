@@ -10,7 +10,7 @@ import numpy as np
 
 from ..storage import Storage
 from ..tape import TensorBase, keep_on_device, storage_of
-from ..tape.variable import fresh_on_device
+from ..tape.variable import fresh_on_device, order_of
 
 __all__ = ["alone", "from_device", "own_storage", "store", "value_of"]
 
@@ -25,11 +25,17 @@ def value_of(t: TensorBase, *, keep: bool) -> Any:
     """
     if t._device is not None:
         return t._device
-    if not keep or not alone(t):
-        return t._array.copy()
+    array = t._array
+    is_plain = array.flags.c_contiguous
+    if not keep or not alone(t) or not (is_plain or order_of(array)):
+        return array.copy()
     with jax.enable_x64(True):  # or JAX would cut 64-bit values down
-        t._device = jax.device_put(t._array.copy())
-    return t._device
+        device = jax.device_put(array.copy())
+    if is_plain:
+        t._device = device
+    else:
+        keep_on_device(t, device)
+    return device
 
 
 def alone(t: TensorBase) -> bool:

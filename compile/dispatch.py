@@ -8,6 +8,7 @@ last call left there, so that their shapes and dtypes need not be looked at agai
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import itertools
 import sys
@@ -18,7 +19,7 @@ import jax
 import numpy as np
 
 from ..dtypes import get_default_dtype
-from ..environment import hooks_of
+from ..environment import class_names, hooks_of
 from ..tape import edge_of, state
 from ..tape.hooks import leaves_with_extras
 from ..tape.number import Came, came_to, outcome_of
@@ -54,12 +55,13 @@ __all__ = ["NAMES", "given", "names_of", "write_dispatch"]
 
 
 NAMES: dict[str, Any] = {
-    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError), "Came": Came, "MISS": MISS,
-    "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "came_to": came_to, "default_dtype": get_default_dtype,
-    "edge_of": edge_of, "finish": finish, "fit": fit, "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of,
-    "item": item, "kept_apart": kept_apart, "leaves_with_extras": leaves_with_extras, "look": look,
-    "look_again": look_again, "modules": sys.modules, "outcome_of": outcome_of, "pack": pack, "refuse": refuse,
-    "registered": registered, "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap,
+    "Absent": (KeyError, IndexError, AttributeError, ArithmeticError, TypeError, ValueError), "Came": Came,
+    "MISS": MISS, "Mismatch": Mismatch, "Pack": Pack, "array": np.asarray, "builtins": builtins, "came_to": came_to,
+    "class_names": class_names, "default_dtype": get_default_dtype, "edge_of": edge_of, "finish": finish, "fit": fit,
+    "fresh": fresh_on_device, "held": held, "hooks_of": hooks_of, "item": item, "kept_apart": kept_apart,
+    "leaves_with_extras": leaves_with_extras, "look": look, "look_again": look_again, "modules": sys.modules,
+    "outcome_of": outcome_of, "pack": pack, "refuse": refuse, "registered": registered,
+    "replace_data": replace_data, "spare": spare, "starmap": itertools.starmap,
     "state": state, "store": store, "value_of": value_of, "version_of": version_of, "versioned": versioned,
     "whole_of": whole_of, "x64": jax.enable_x64,
 }  # fmt: skip

@@ -18,47 +18,62 @@ from ..tape.state import state
 from .callers import is_noted
 from .output import STREAMS, Output
 
-__all__ = ["diverted", "stand_in"]
+__all__ = ["divert", "diverted", "stand_in", "undivert"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _replaced: list[tuple[Any, str, Any, Any]] = []  # what was replaced: where, by what name, what was there, what is now
-_recordings = 0
+_recordings: set[int] = set()  # those going on, by the ids of their outputs
 
 
 @contextlib.contextmanager
 def diverted(output: Output) -> Iterator[None]:
     """Inside the block, what this thread does to the outside world goes to `output`."""
-    global _recordings
-    with _lock:
-        if not _recordings:
-            _put()
-        _recordings += 1
-    now = state.now
-    before, now.output = now.output, output
+    before = state.now.output
     try:
+        divert(output)
         yield
     finally:
-        now.output = before
-        with _lock:
-            _recordings -= 1
-            if not _recordings:
-                _take()
+        state.now.output = before
+        undivert(output)
+
+
+def divert(output: Output) -> None:
+    """From here on what this thread does to the outside world goes to `output`. Whenever this is interrupted,
+    `undivert` puts everything back.
+    """
+    with _lock:
+        _recordings.add(id(output))
+        _put()
+    state.now.output = output
+
+
+def undivert(output: Output) -> None:
+    """Let nothing go to `output` any more, which may not be the one of this thread already."""
+    if state.now.output is output:
+        state.now.output = None
+    with _lock:
+        _recordings.discard(id(output))
+        if not _recordings:
+            _take()
 
 
 def _put() -> None:
-    """Put the stand-ins in place."""
+    """Put the stand-ins in place that are not."""
+    there = {(holder, name) for holder, name, _, _ in _replaced}
     streams = {(sys, name): _Stream(name, stream) for name in STREAMS if (stream := getattr(sys, name)) is not None}
     for (holder, name), new in {**_STANDS, **streams}.items():
-        _replaced.append((holder, name, vars(holder)[name], new))
-        setattr(holder, name, new)
+        if (holder, name) not in there:
+            _replaced.append((holder, name, vars(holder)[name], new))
+            setattr(holder, name, new)
 
 
 def _take() -> None:
     """Take them out again, where they still are."""
     while _replaced:
-        holder, name, old, new = _replaced.pop()
+        holder, name, old, new = _replaced[-1]
         if vars(holder).get(name) is new:
             setattr(holder, name, old)
+        _replaced.pop()
 
 
 def stand_in(function: Any) -> Any:

@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
-import math
-import random
-import types
 from collections.abc import Callable, Iterator, Sequence
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..dtypes import set_default_dtype
-from ..environment import Place
+from ..errors import UnsupportedError
 from ..tape import Recorder, TensorBase, base_of, state
-from ..tape.number import Number, following_math, plain
 from .callers import called
-from .diverted import diverted, stand_in
+from .diverted import divert, undivert
 from .growing import Watched
 from .heap import Change, Snapshot, rewrite
 from .leaks import Made
 from .output import Output
+from .settling import Settling
 from .signature import Signature, modes
+from .standing import Stands
+from .surroundings import Surroundings, drawn
 
-__all__ = ["Attributes", "EagerRun", "drawn"]
+__all__ = ["Attributes", "EagerRun", "retains_grad"]
 
 
 class EagerRun:
     """One eager run of the function under a recorder, undone if anything after it fails.
 
-    `start` runs the function; an exception in a `with` block after that puts everything back.
+    `start` runs the function, in what `all_or_nothing` is given to do. `finished` says whether the function has run.
     """
 
     def __init__(
@@ -41,18 +38,52 @@ class EagerRun:
         self.signature = signature
         self.args = list(args)
         self.kwargs = dict(kwargs)
-        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
-        self.recorder.follows_effects = True
-        self.recorder.guarded_arrays = {id(x) for x in signature.found.objects if isinstance(x, np.ndarray)}
-        self.output = Output(self.recorder)
+        self._guards = guards
         self.result: Any = None
+        self.finished = False
         self.modes = modes()
         self.inference = state.now.inference
         self.objects = list(signature.found.objects)
         self.tensors = list(signature.tensors)
-        self.recorder.numbers.rigid = signature.found.rigid or not signature.found.followed
-        if not guards:
+        self._record_anew()
+
+    def _record_anew(self) -> None:
+        """A recorder to run the function under, and what there is before that."""
+        function, found = self.function, self.signature.found
+        self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
+        self.recorder.follows_effects = True
+        self.recorder.guarded_arrays = {id(x) for x in found.objects if isinstance(x, np.ndarray)}
+        self.output = Output(self.recorder)
+        self.recorder.numbers.rigid = found.rigid or not found.followed
+        if not self._guards:
             self.recorder.numbers.refuse = self.recorder.unsupported
+        self.retained = {id(t) for t in self.tensors if retains_grad(t)}
+        bases = {id(base): base for t in self.tensors if (base := base_of(t)) is not None}
+        self.before = {id(t): (t, Attributes.of(t)) for t in (*self.tensors, *bases.values())}
+        self.heap: Snapshot | None = None
+        self._surroundings = Surroundings()
+        self._thread = {name: getattr(state.now, name) for name in state.now.__slots__}
+        self._stands = Stands(self.signature, self.args, self.kwargs, self.recorder.numbers)
+
+    def all_or_nothing(self, make: Callable[[], Any]) -> Any:
+        """What `make()` returns. If it raises, all is as before the run, even if undoing that is interrupted once."""
+        try:
+            try:
+                return make()
+            except BaseException:
+                self.undo()
+                raise
+        except BaseException:
+            self.undo()
+            raise
+        finally:
+            self._forget()
+
+    def _forget(self) -> None:
+        """Give up what was kept to undo the run: at once, so that tensors are alone on their memory again."""
+        self.before.clear()
+        self._thread.clear()
+        self.heap = None
 
     @property
     def follows(self) -> bool:
@@ -82,31 +113,47 @@ class EagerRun:
         return self._stands.lists
 
     def start(self) -> None:
-        """Run the function. An exception puts everything back."""
+        """Run the function. What it raises holds nothing of the recording."""
+        try:
+            self._start()
+        except UnsupportedError:
+            if not self.recorder.wrote_again:
+                raise
+            self.undo()
+            self._record_anew()
+            self.recorder.computes_again = True
+            self._start()
+
+    def _start(self) -> None:
         for t, label in zip(self.tensors, self.signature.labels, strict=True):
             self.recorder.add_input(t, label)
-        bases = {id(base): base for t in self.tensors if (base := base_of(t)) is not None}
-        self.retained = {id(t) for t in self.tensors if retains_grad(t)}
-        self.before = {id(t): (t, Attributes.of(t)) for t in (*self.tensors, *bases.values())}
-        stands = _Stands(self)
-        stands.put()
-        self.heap = Snapshot(self.signature.found, stands.lists)
-        self._stands = stands
+        self._stands.put()
+        self.heap = Snapshot(self.signature.found, self._stands.lists)
         try:
-            before = drawn()
-            with self.recording(), diverted(self.output):
-                self.result = called(self.function, self.args, self.kwargs)
-            self._refuse_unseen(drawn() != before)
+            state.recorder = self.recorder
+            divert(self.output)
+            self.result = called(self.function, self.args, self.kwargs)
+            self._refuse_unseen(drawn() != self._surroundings.drawn)
         except BaseException as error:
-            error.args = tuple(map(plain, error.args))
-            self.undo()
+            self._settling().error(error)
             raise
+        finally:
+            self._leave()
+        self.finished = True
+
+    def _leave(self) -> None:
+        """What this thread does is no part of the recording any more."""
+        if self._thread:
+            undivert(self.output)
+            for name, before in self._thread.items():
+                if name != "grad_enabled":  # which is for `modes` to see
+                    setattr(state.now, name, before)
 
     @contextlib.contextmanager
     def recording(self) -> Iterator[None]:
         """The recorder is active inside the block."""
-        state.recorder = self.recorder
         try:
+            state.recorder = self.recorder
             yield
         finally:
             state.recorder = None
@@ -116,19 +163,11 @@ class EagerRun:
         if drawn:
             latent = self.signature.found.latent
             raise latent[0] if latent else self.recorder.unsupported("drawing from Python's or NumPy's generators")
+        changed = self._surroundings.changed()
+        if changed is not None:
+            raise self.recorder.unsupported(f"a change to {changed}, which would be made once only: do it outside")
         if self.recorder.refused is not None:
             raise self.recorder.refused
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if error is not None:
-            self.undo()
-        self.before.clear()  # at once, so that tensors are alone on their memory again
-        del self._stands
 
     def label(self, position: int) -> str:
         """What to call a captured tensor."""
@@ -141,16 +180,18 @@ class EagerRun:
         """
         found = {}
         for j, t in enumerate(self.recorder.captures[len(self.tensors) :], len(self.tensors)):
-            based = [i for i, view in enumerate(self.tensors) if base_of(view) is t]
+            homes = [self.recorder.home(i) for i in range(len(self.tensors))]  # what they were when it began
+            based = [i for i, view in enumerate(homes) if base_of(view) is t]
             memory = t._storage and t._storage.memory
-            beside = [i for i, other in enumerate(self.tensors) if other._storage and other._storage.memory is memory]
+            beside = [i for i, other in enumerate(homes) if other._storage and other._storage.memory is memory]
             found[j] = (based[0], True) if based else (beside[0], False)
         return found
 
     def refuse_leaks(self, kept: Sequence[TensorBase]) -> None:
         """Raise UnsupportedError if a tensor was put where it cannot be seen. The recorder is of no more use then."""
         recorder = self.recorder
-        inputs = {id(t) for t in recorder.captures}
+        stands = [stand for entry in recorder._entries.values() for stand in entry.left]
+        inputs = {id(t) for t in (*recorder.captures, *stands)}
         made = Made([entry.reference for number, entry in recorder._entries.items() if number not in inputs])
         for name in set(vars(recorder)) - {"tape", "undone", "refused", "strict"}:
             delattr(recorder, name)
@@ -161,22 +202,45 @@ class EagerRun:
                 "(a cache, a library's object, another thread): return it"
             )
 
+    def _settling(self) -> Settling:
+        stands = self._stands
+        stood_for = [(x, self.objects[number]) for kind in (stands.lists, stands.tuples) for number, x in kind.items()]
+        return Settling(self.signature.found.seen, stood_for)
+
     def settle(self, changes: Sequence[Change]) -> None:
         """Take the followed numbers out again, from the result and from what the function changed, too."""
-        known: dict[int, int] = self.signature.found.seen
-        stands = [*self._stands.lists.items(), *self._stands.tuples.items()]
-        done: dict[int, tuple[Any, Any]] = {id(x): (x, self.objects[number]) for number, x in stands}
-        self.result = settle(self.result, known, done)
+        settled = self._settling()
+        self.result = settled(self.result)
         for change in changes:
-            rewrite(change, self.objects, lambda x: settle(x, known, done))
+            stand = self._stands.lists.get(change.number)
+            if stand is None:
+                rewrite(change, self.objects, settled)
+            else:
+                stand.give_to(self.objects[change.number], [settled(x) for x in change.after])
         self._stands.take()
 
     def undo(self) -> None:
-        """Put every tensor, container and mode back to what it was before the run."""
+        """Put every tensor, container and mode back to what it was before the run; all the same if it is done again."""
+        failed = None
+        for step in (self._leave, self._undo_hooks, self._undo_objects, self._stands.take, self._undo_tensors):
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001  (the others are to be done all the same)
+                failed = failed or error
+        if failed is not None:
+            raise failed
+
+    def _undo_hooks(self) -> None:
         for number, table in getattr(self.recorder, "_hooks", ()):
             table.pop(number, None)
-        self.heap.restore()
-        self._stands.take()
+
+    def _undo_objects(self) -> None:
+        self._surroundings.restore()
+        self._stands.cut()
+        if self.heap is not None:
+            self.heap.restore()
+
+    def _undo_tensors(self) -> None:
         for t, before in self.before.values():
             before.restore(t)
         for t, array, version in self.recorder.undo:
@@ -186,91 +250,6 @@ class EagerRun:
                 t._storage.version = version
         state.grad_enabled, default = self.modes
         set_default_dtype(default)
-
-
-def drawn() -> tuple[Any, ...]:
-    """The states of the generators of Python and NumPy."""
-    numpy: Any = np.random.get_state()  # noqa: NPY002  (the global one is what users draw from)
-    return random.getstate(), numpy[1].tobytes(), numpy[2:]
-
-
-class _Stands:
-    """Numbers that stand, for the time of a run, where the followed floats are."""
-
-    def __init__(self, run: EagerRun) -> None:
-        self._run = run
-        self._put: list[tuple[Place, Any, Any]] = []
-        self.lists: dict[int, Watched] = {}
-        self.tuples = {number: x for number, x in enumerate(run.objects) if isinstance(x, tuple)}
-
-    def put(self) -> None:
-        """Put a Number in the place of each followed float; into a new tuple, where a tuple holds it."""
-        run = self._run
-        found = run.signature.found
-        tuples: dict[int, list[Any]] = {}
-        numbers = [run.recorder.numbers.input(i, value) for i, (_, value) in enumerate(found.floats)]
-        waiting: list[tuple[Place, Any]] = [(place, x) for (place, _), x in zip(found.floats, numbers, strict=True)]
-        for place, x in waiting:
-            self._replace(place, x, tuples)
-        for number in found.growing:
-            self.lists[number] = Watched(run.objects[number])
-            self._replace(found.places[number], self.lists[number], tuples)
-        if found.floats:
-            for place, part in found.maths:
-                self._replace(place, following_math if part is math else getattr(following_math, part.__name__), tuples)
-        for place, part in found.outside:
-            self._replace(place, stand_in(part), tuples)
-        for number in sorted(tuples, reverse=True):  # what a tuple holds has a larger number
-            old = run.objects[number]
-            parts = tuples[number]
-            new = tuple(parts) if type(old) is tuple else type(old)._make(parts)
-            self.tuples[number] = new
-            self._replace(found.places[number], new, tuples)
-
-    def _replace(self, place: Place, new: Any, tuples: dict[int, list[Any]]) -> None:
-        objects = self._run.objects
-        parent, how, name = place
-        if how == "[" and isinstance(objects[parent], tuple):
-            tuples.setdefault(parent, list(objects[parent]))[name] = new
-            return
-        old = self._set(place, new)
-        self._put.append((place, old, new))
-
-    def _set(self, place: Place, new: Any) -> Any:
-        """Put `new` at a place; returns what was there."""
-        run = self._run
-        parent, how, name = place
-        if how == "argument":
-            position = run.signature.argument(name)
-            holder: Any = run.kwargs if isinstance(position, str) else run.args
-            name = position
-        else:
-            holder = run.objects[parent]
-            if how == "cell":
-                cell = holder.__closure__[name[0]]
-                old, cell.cell_contents = cell.cell_contents, new
-                return old
-            if how == "slot":
-                old = getattr(holder, name)
-                object.__setattr__(holder, name, new)  # frozen dataclasses, too
-                return old
-            name = run.objects[name] if how == "under" else name
-            if how in (".", "global"):
-                holder = holder.__dict__ if how == "." else holder.__globals__
-        old, holder[name] = holder[name], new
-        return old
-
-    def take(self) -> None:
-        """Put the floats back, wherever their Numbers still are."""
-        for place, old, new in reversed(self._put):
-            if place.how == "argument":
-                continue
-            try:
-                now = self._set(place, old)
-            except (KeyError, IndexError):
-                continue
-            if now is not new:  # the function put something else there
-                self._set(place, now)
 
 
 def retains_grad(t: TensorBase) -> bool:
@@ -306,47 +285,3 @@ class Attributes(NamedTuple):
     def restore(self, t: TensorBase) -> None:
         """Let `t` have them again."""
         t._grad, t._node, t._index, t._requires_grad, t._array, t._device, t._storage, t._view = self[:8]
-
-
-def settle(value: Any, old: dict[int, int], done: dict[int, tuple[Any, Any]]) -> Any:
-    """`value` with numbers that were followed replaced by the plain ones, in new containers too (`old`: the others).
-
-    `done` has, by their ids, values that were settled and what they came to.
-    """
-    if type(value) is Number:
-        return plain(value)
-    if id(value) in done:
-        return done[id(value)][1]
-    if isinstance(value, tuple):
-        parts = [settle(x, old, done) for x in value]
-        if all(a is b for a, b in zip(parts, value, strict=True)):
-            return value
-        new = tuple(parts) if type(value) is tuple else type(value)._make(parts)  # type: ignore[attr-defined]
-        return done.setdefault(id(value), (value, new))[1]  # settled meanwhile, if a part of it holds it
-    if isinstance(value, slice):
-        new = slice(*[plain(x) for x in (value.start, value.stop, value.step)])
-        return done.setdefault(id(value), (value, new))[1]
-    if isinstance(value, frozenset):
-        return type(value)(map(plain, value))
-    if id(value) in old or isinstance(value, TensorBase | type | types.ModuleType | types.FunctionType):
-        return value
-    done[id(value)] = (value, value)
-    _settle_parts(value, lambda part: settle(part, old, done))
-    for key, part in getattr(value, "__dict__", {}).items():
-        value.__dict__[key] = settle(part, old, done)
-    return value
-
-
-def _settle_parts(container: Any, settled: Callable[[Any], Any]) -> None:
-    """Replace the parts of a new container by what `settled` makes of them."""
-    if isinstance(container, dict):
-        parts: list[Any] = [(plain(key), settled(part)) for key, part in container.items()]
-        container.clear()
-        container.update(parts)
-    elif isinstance(container, set):
-        parts = list(map(plain, container))
-        container.clear()
-        container.update(parts)
-    elif isinstance(container, list | collections.deque):
-        for i, part in enumerate(container):
-            container[i] = settled(part)

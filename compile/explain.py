@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..environment import Place
 from ..tape.number import Guard
 from .family import Family
-from .reasons import Difference, nearest
+from .reasons import CONSTANTS, Difference, nearest, shown
 from .signature import Signature
 from .specialisation import Specialisation
+from .storms import Storms
 
 __all__ = ["Explanation", "ProgramExplanation", "explanation"]
 
@@ -43,28 +45,33 @@ class ProgramExplanation:
 class Explanation:
     """What a call would do: `fits` is the number of the program tried first, None if a new one would be made.
 
-    `why` is then what differs from the nearest program there is.
+    `why` is then what differs from the nearest program there is; `gives_up` says that none is made, as that made too
+    many.
     """
 
     fits: int | None
     why: list[Difference]
     programs: list[ProgramExplanation]
+    gives_up: bool = False
 
     def __str__(self) -> str:
         if self.fits is not None:
             first = f"This call runs program {self.fits} (if the values that Python asks for come out as before)."
         else:
-            first = "This call runs eagerly, to make a new program"
+            first = "This call runs eagerly" + ("" if self.gives_up else ", to make a new program")
             first += f", since {'; '.join(map(str, self.why))}." if self.why else "."
         return "\n".join([first, *map(str, self.programs)])
 
 
-def explanation(signature: Signature, specs: Sequence[Specialisation], families: Mapping[Any, Family]) -> Explanation:
+def explanation(
+    signature: Signature, specs: Sequence[Specialisation], families: Mapping[Any, Family], storms: Storms
+) -> Explanation:
     """The explanation of a call."""
     family = families.get(signature.key)
-    ready = [spec for spec in family.specs if spec.ready] if family is not None else []
-    why = [] if ready else nearest(specs, signature)
-    return Explanation(ready[-1].number if ready else None, why, [_program(spec) for spec in specs])
+    first = None if family is None else family.first()
+    fits = None if first is None or not first.ready else first.number
+    why = nearest(specs, signature) if fits is None else []
+    return Explanation(fits, why, [_program(spec) for spec in specs], fits is None and storms.broken(why))
 
 
 def _check(spec: Specialisation, guard: Guard) -> str:
@@ -86,9 +93,10 @@ def _program(spec: Specialisation) -> ProgramExplanation:
         captured=[labels[i] for i in spec.reads if i in spec.kept],
         numbers=[text for i, text in enumerate(floats) if i in used],
         constants=[
-            f"{found.text(check.place)} = {check.expected!r}"
+            f"{found.text(check.place)} = {shown(check)}"
             for check in found.checks
-            if check.kind == "value" and check.place.how not in ("attribute", "missing")
+            if check.kind in CONSTANTS
+            and not (isinstance(check.place, Place) and check.place.how in ("attribute", "missing"))
         ],
         guards=[
             f"{guard.what} is {guard.outcome!r}" + ("" if guard.source is None else f" ({guard.source.place})")

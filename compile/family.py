@@ -32,12 +32,16 @@ class Family:
         self.specs.append(spec)
         spec.family = self
 
+    def first(self) -> Specialisation:
+        """The one that is tried first."""
+        return self._last or self.specs[-1]
+
     def run(self, signature: Signature, missed: Any) -> tuple[Specialisation | None, Any]:
         """The specialisation that fits, with its result; None, with the last mismatch, if there is none.
 
         `missed` is the mismatch of one that was tried. Each that fails says which answer would have been another.
         """
-        spec: Specialisation | None = self._last or self.specs[-1]
+        spec: Specialisation | None = self.first()
         result: Any = None
         tried: set[Specialisation] = set()
         if type(missed) is Mismatch and missed.spec in self.specs:

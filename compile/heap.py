@@ -15,16 +15,27 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..code_objects import code_of, is_library_module
-from ..environment import Reachable, class_names, has_slots, slots_of
+from ..environment import Reachable, class_names
 from ..tape import TensorBase
-from ..tape.number import plain
+from .containers import attributes_of, base_of_container, members, method, pairs, put, refill, slots
+from .growing import Watched
 
-__all__ = ["CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "holders", "replace", "rewrite", "same"]
+__all__ = [
+    "CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "filled_slots", "holders", "refused", "replace",
+    "rewrite", "same",
+]  # fmt: skip
 
 MISSING = object()
-CONTAINERS = ("items", "list", "set", "array", "attributes", "slots")
+CONTAINERS = ("items", "list", "set", "array", "attributes", "slots", "class")
 """The kinds of holders that are objects with contents, not functions, classes or modules."""
 _PLAIN = (bool, int, float, str, bytes)
+_OF_FUNCTION = ("__code__", "__name__", "__qualname__", "__doc__", "__module__")
+_OF_CLASS = ("__name__", "__qualname__", "__bases__")
+_OWN = frozenset({
+    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__",
+    "__node_class__", "_abc_impl", *_OF_CLASS,
+})  # fmt: skip
+"""What Python itself keeps among the variables of a class, or elsewhere; or `copy`, or tapegrad."""
 
 
 class Change(NamedTuple):
@@ -39,7 +50,7 @@ class Change(NamedTuple):
 class Snapshot:
     """The contents of all holders, to compare with and to go back to."""
 
-    def __init__(self, found: Reachable, standing: Mapping[int, Any]) -> None:
+    def __init__(self, found: Reachable, standing: Mapping[int, Watched]) -> None:
         """`standing` are what stands for some of the objects meanwhile."""
         self._objects = [standing.get(number, value) for number, value in enumerate(found.objects)]
         self._held = [
@@ -49,16 +60,17 @@ class Snapshot:
 
     def changes(self) -> list[Change]:
         """What is not as it was."""
-        found = []
+        return [*self._changes()]
+
+    def _changes(self) -> Iterator[Change]:
         for number, kind, before in self._held:
             after = CONTENTS[kind](self._objects[number], self._found, number)
             if not same(before, after):
-                found.append(Change(number, kind, before, after))
-        return found
+                yield Change(number, kind, before, after)
 
     def restore(self) -> None:
-        """Put everything back."""
-        for change in self.changes():
+        """Put everything back: what a holder is comes before what it holds."""
+        for change in self._changes():
             rewrite(change._replace(after=change.before), self._objects)
 
 
@@ -66,38 +78,67 @@ def rewrite(change: Change, objects: Sequence[Any], settled: Callable[[Any], Any
     """Put what `settled` makes of the contents after a change into the holder."""
     contents = change.after
     if isinstance(contents, dict):
-        contents = {plain(name): settled(x) for name, x in contents.items()}
+        contents = {settled(name): settled(x) for name, x in contents.items()}
     else:
         contents = [settled(x) for x in contents]
     _WRITE[change.kind](objects[change.number], contents)
 
 
+def refused(change: Change, found: Reachable) -> str | None:
+    """What a change is to, if a compiled call could not make it, too, or what follows from it could not be seen."""
+    holder = found.objects[change.number]
+    _, kind, before, after = change
+    if kind in ("defaults", "array"):
+        return "the NumPy array" if kind == "array" else "the defaults of"
+    if kind == "function" and before["__code__"] is not after["__code__"]:
+        return "the code of"
+    if kind == "class" and (slots(before["__class__"]) or slots(after["__class__"])):
+        return "the class, which has slots, of"
+    if kind == "variables":
+        known = _TOLD_OF_CLASSES.union(class_names(holder))
+        unseen = [x for x in before | after if before.get(x, MISSING) is not after.get(x, MISSING) and x not in known]
+        return next((f"{x} of" for x in unseen if x.startswith("__") and (x in before or _mentions(found, x))), None)
+    return None
+
+
+def _mentions(found: Reachable, name: str) -> bool:
+    """Whether code of the user's mentions a name: what it does not is for libraries to keep."""
+    functions = [x for x in found.objects if isinstance(x, types.FunctionType)]
+    return any(name in code_of(function.__code__).attributes for function in functions)
+
+
+_TOLD_OF_CLASSES = frozenset({"__name__", "__qualname__", "__doc__", "__module__"})
+"""What the signature has of classes, besides their variables, where code asks for it."""
+
+
 def holders(found: Reachable) -> Iterator[tuple[int, str]]:
     """The numbers of the objects that hold others, and how."""
     for number, value in enumerate(found.objects):
-        kind = type(value)
-        if isinstance(value, dict):
-            yield number, "items"
-        elif isinstance(value, list | collections.deque):
-            yield number, "list"
-        elif isinstance(value, set):
-            yield number, "set"
-        elif isinstance(value, np.ndarray):
-            yield number, "array"
-        elif isinstance(value, types.FunctionType):
+        kind: Any = type(value)
+        if isinstance(value, types.FunctionType):
             if not code_of(value.__code__).library:
-                yield number, "cells"
-                yield number, "globals"
-                yield number, "defaults"
+                yield from [(number, how) for how in ("function", "cells", "globals", "defaults")]
         elif isinstance(value, types.ModuleType):
             yield number, "globals of a module"
-        elif isinstance(value, type) and not is_library_module(sys.modules.get(value.__module__)):
-            yield number, "variables"
+        elif isinstance(value, type):
+            if not is_library_module(sys.modules.get(value.__module__)):
+                yield number, "variables"
             continue
-        if hasattr(value, "__dict__") and not isinstance(value, type | types.ModuleType):
+        elif kind.__flags__ & _OF_PYTHON:
+            yield number, "class"
+        container = _CONTAINER.get(base_of_container(value), "array" if isinstance(value, np.ndarray) else None)
+        if container is not None:
+            yield number, container
+        if not isinstance(value, types.ModuleType) and attributes_of(value) is not None:
             yield number, "attributes"
-        if not isinstance(value, TensorBase) and has_slots(kind):
+        if not isinstance(value, TensorBase) and slots(kind):
             yield number, "slots"
+
+
+_OF_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
+_CONTAINER = {
+    collections.OrderedDict: "items", dict: "items", list: "list", collections.deque: "list", set: "set",
+}  # fmt: skip
 
 
 def _cell(cell: Any) -> Any:
@@ -116,18 +157,37 @@ def _of_module(module: Any, found: Reachable, number: int) -> dict[str, Any]:
     return {name: module.__dict__.get(name, MISSING) for at, name in found.known if at == number}
 
 
+def _of_class(value: Any, *_: Any) -> dict[str, Any]:
+    own = {name: getattr(value, name) for name in _OF_CLASS}
+    return own | {name: part for name, part in vars(value).items() if name not in _OWN}
+
+
+def filled_slots(value: Any) -> dict[Any, Any]:
+    """What the slots of an object hold, by their descriptors; no entry for those that are empty."""
+    found = {}
+    kind: Any = type(value)
+    for descriptor in slots(kind):
+        try:
+            found[descriptor] = descriptor.__get__(value)
+        except AttributeError:
+            continue
+    return found
+
+
 CONTENTS: dict[str, Callable[[Any, Reachable, int], Any]] = {
-    "items": lambda value, *_: dict(value),
-    "list": lambda value, *_: list.__getitem__(value, slice(None)) if isinstance(value, list) else list(value),
-    "set": lambda value, *_: list(value),
+    "items": lambda value, *_: dict(pairs(value)),
+    "list": lambda value, *_: members(value),
+    "set": lambda value, *_: members(value),
     "array": lambda value, *_: [value.tobytes()],
-    "attributes": lambda value, *_: dict(value.__dict__),
-    "slots": lambda value, *_: {name: getattr(value, name) for name in slots_of(value)},
+    "attributes": lambda value, *_: dict(pairs(attributes_of(value))),
+    "slots": lambda value, *_: filled_slots(value),
+    "class": lambda value, *_: {"__class__": type(value)},
     "cells": lambda value, *_: [_cell(cell) for cell in value.__closure__ or ()],
     "defaults": lambda value, *_: [value.__defaults__, value.__kwdefaults__],
+    "function": lambda value, *_: {name: getattr(value, name) for name in _OF_FUNCTION},
     "globals": _globals,
     "globals of a module": _of_module,
-    "variables": lambda value, *_: {name: vars(value)[name] for name in class_names(value)},
+    "variables": _of_class,
 }
 
 
@@ -139,56 +199,61 @@ def replace(kind: str, holder: Any, name: Any, value: Any) -> None:
             del cell.cell_contents
         else:
             cell.cell_contents = value
-    elif kind in ("slots", "variables"):
-        put, take = (
-            (type.__setattr__, type.__delattr__) if kind == "variables" else (object.__setattr__, object.__delattr__)
-        )
+    elif kind == "slots":
         if value is not MISSING:
-            put(holder, name, value)
-        elif name in (vars(holder) if kind == "variables" else slots_of(holder)):
-            take(holder, name)
+            name.__set__(holder, value)
+        elif name in filled_slots(holder):
+            name.__delete__(holder)
+    elif kind in _SET:
+        if value is not MISSING:
+            _SET[kind](holder, name, value)
+        elif name in vars(holder):
+            type.__delattr__(holder, name)
     else:
-        namespace = holder if kind == "items" else holder.__globals__ if kind == "globals" else holder.__dict__
-        if value is MISSING:
-            namespace.pop(name, None)
-        else:
-            namespace[name] = value
+        _replace_item(_namespace(kind, holder), name, value)
+
+
+_SET: dict[str, Callable[[Any, str, Any], None]] = {
+    "variables": type.__setattr__,
+    "class": object.__setattr__,
+    "function": object.__setattr__,
+}
+
+
+def _namespace(kind: str, holder: Any) -> Any:
+    """The dict that has what a holder of that kind holds."""
+    return holder if kind == "items" else holder.__globals__ if kind == "globals" else attributes_of(holder)
+
+
+def _replace_item(namespace: Any, name: Any, value: Any) -> None:
+    if value is MISSING:
+        method(namespace, "pop")(namespace, name, None)
+    else:
+        put(namespace, name, value)
 
 
 def _rewriter(kind: str) -> Callable[[Any, dict[Any, Any]], None]:
-    """What puts all of the contents back, in the order they had."""
+    """What puts back what has changed of the contents."""
 
     def write(holder: Any, before: dict[Any, Any]) -> None:
-        if kind in ("items", "attributes"):
-            namespace = holder if kind == "items" else holder.__dict__
-            namespace.clear()
-            namespace.update(before)
-            return
-        if kind == "slots":
-            for name in set(slots_of(holder)) - set(before):
-                replace(kind, holder, name, MISSING)
-        elif kind == "variables":
-            for name in set(class_names(holder)) - set(before):
-                replace(kind, holder, name, MISSING)
+        now = CONTENTS[kind](holder, None, 0) if kind in ("slots", "variables") else {}  # type: ignore[arg-type]
+        for name in set(now) - set(before):
+            replace(kind, holder, name, MISSING)
         for name, value in before.items():
-            replace(kind, holder, name, value)
+            if now.get(name, MISSING) is not value or value is MISSING:
+                replace(kind, holder, name, value)
 
     return write
+
+
+def _refiller(kind: str) -> Callable[[Any, dict[Any, Any]], None]:
+    """What puts all of the contents back, in the order they had."""
+    return lambda holder, before: refill(_namespace(kind, holder), before.items())
 
 
 def _put_cells(holder: Any, before: list[Any]) -> None:
     for i, value in enumerate(before):
         replace("cells", holder, i, value)
-
-
-def _put_list(holder: Any, before: list[Any]) -> None:
-    holder.clear()
-    holder.extend(before)
-
-
-def _put_set(holder: Any, before: list[Any]) -> None:
-    holder.clear()
-    holder.update(before)
 
 
 def _put_array(holder: Any, before: list[Any]) -> None:
@@ -200,14 +265,12 @@ def _put_defaults(holder: Any, before: list[Any]) -> None:
 
 
 _WRITE: dict[str, Callable[[Any, Any], None]] = {
-    **{
-        kind: _rewriter(kind)
-        for kind in ("items", "attributes", "slots", "globals", "globals of a module", "variables")
-    },
+    **{kind: _rewriter(kind) for kind in ("slots", "class", "function", "globals", "globals of a module", "variables")},
+    **{kind: _refiller(kind) for kind in ("items", "attributes")},
     "array": _put_array,
     "cells": _put_cells,
-    "list": _put_list,
-    "set": _put_set,
+    "list": refill,
+    "set": refill,
     "defaults": _put_defaults,
 }
 

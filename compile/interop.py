@@ -183,8 +183,9 @@ def _recorded(function: Callable[..., Any], structure: Structure, examples: list
     grads = {label: t._grad for label, t in captured.items()}
     before = _signature(function, (), {}).key
     run = EagerRun(call, _signature(function, args, kwargs), args, kwargs, guards=False)
-    run.start()
-    with run:
+
+    def recorded() -> _Program:
+        run.start()
         try:
             recorder, tape = run.recorder, run.recorder.tape
             leaves, result_structure = flatten(run.result)
@@ -212,6 +213,9 @@ def _recorded(function: Callable[..., Any], structure: Structure, examples: list
             )
         finally:
             run.undo()
+
+    made: _Program = run.all_or_nothing(recorded)
+    return made
 
 
 def _captured(function: Callable[..., Any]) -> dict[str, TensorBase]:

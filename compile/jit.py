@@ -36,6 +36,10 @@ CHECKS = ("first", "always", "never")
 _MOST_RECENT = 4
 _FOR_PLAIN_NUMBERS = (TypeError, KeyError, AttributeError, ValueError)
 """What code may raise that takes nothing but plain numbers."""
+_FOR_PLAIN_LISTS = (TypeError, AttributeError, SystemError)
+"""What code may raise that takes nothing but lists."""
+_samples = random.Random()  # noqa: S311  (samples, no secrets)
+"""Not the generator that users draw from."""
 
 
 class Jitted:
@@ -66,6 +70,9 @@ class Jitted:
         """Those, and the ones that will be compiled when their signature comes again."""
         return sorted([spec for family in self._families.values() for spec in family.specs], key=lambda s: s.number)
 
+    def __repr__(self) -> str:
+        return f"<jit of {self._function!r}: {len(self.specialisations)} programs>"
+
     def __setattr__(self, name: str, value: Any) -> None:
         recorder = state.recorder
         if recorder is not None and not name.startswith("_"):
@@ -89,9 +96,9 @@ class Jitted:
         self.__dict__.update(public)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        return self if instance is None else functools.partial(self, instance)
+        return self if instance is None else Bound(self, instance)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Call the function: compiled if there is a program that fits, else eagerly, to make one."""
         if state.now.watchers and _is_followed():
             return self._function(*args, **kwargs)  # part of another recording, or of what is transformed
@@ -126,10 +133,10 @@ class Jitted:
         if spec.call is not None:
             self._recent = [spec, *[other for other in self._recent if other is not spec]][:_MOST_RECENT]
 
-    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
         """What a call with these arguments would do, and what the programs made so far are; nothing is run."""
         with self._lock:
-            return explanation(self._signature(args, kwargs), self._recorded(), self._families)
+            return explanation(self._signature(args, kwargs), self._recorded(), self._families, self._storms)
 
     def _signature(self, args: Any, kwargs: Any) -> Signature:
         if self._rigid:
@@ -162,7 +169,7 @@ class Jitted:
     def _must_check(self) -> bool:
         if isinstance(self._check, str):
             return self._check == "always"
-        return random.random() < self._check  # noqa: S311  (a sample, no secret)
+        return _samples.random() < self._check
 
     def _specialise(
         self, family: Family | None, why: list[Difference], signature: Signature, args: Any, kwargs: Any
@@ -172,38 +179,48 @@ class Jitted:
             return self._function(*args, **kwargs)
         run = EagerRun(self._function, signature, args, kwargs, guards=self._guards)
         try:
-            run.start()
+            spec = run.all_or_nothing(lambda: self._made(run, family, why, args, kwargs))
         except Exception as error:
-            if self._unlearn(run):
-                return self._find(args, kwargs, None)
-            if self._rigid or not run.follows or not isinstance(error, _FOR_PLAIN_NUMBERS):
+            plainer = None if run.finished else self._plainer(run, error)
+            if plainer is None:
                 run.output.show()
                 raise
-            return self._find_rigidly(args, kwargs)
+            return self._find_plainly(plainer, args, kwargs)
+        if spec is None:
+            return self._find(args, kwargs, None)
+        if spec.family is not None:
+            spec.calls += 1
+        else:
+            family = self._families.get(signature.key) or Family()
+            family.add(spec)
+            self._families[signature.key] = family
+            self._storms.count(why)
+        return run.result
+
+    def _made(
+        self, run: EagerRun, family: Family | None, why: list[Difference], args: Any, kwargs: Any
+    ) -> Specialisation | None:
+        """The program of a run, checked; None if the call is to be made again, knowing more."""
+        run.start()
         written_view = bool(run.derived()) and not self._places
         self._places = self._places or written_view
         if self._unlearn(run) or written_view:
             run.undo()
-            return self._find(args, kwargs, None)
+            return None
         run.output.show()
-        with run:
-            described = describe_run(run)
-            run.settle(described.changes)
-            known = None if family is None else family.find(described.outcomes)
-            checked = self._check != "never"
-            spec = known or Specialisation(run, described, len(self._recorded()), why, checked=checked)
-            if self._check == "never":
-                spec.ready = True
-            elif known is not None or self._signature(args, kwargs).key == signature.key:
-                spec.check_against(described)  # one that is not wanted again at once is compiled when it is
-            if known is None:
-                write_dispatch(spec, {"function": self._function, "root": default_generator._state})
-            run.refuse_leaks(described.kept)
+        described = describe_run(run)
+        run.settle(described.changes)
+        known = None if family is None else family.find(described.outcomes)
+        checked = self._check != "never"
+        spec = known or Specialisation(run, described, len(self._recorded()), why, checked=checked)
+        if self._check == "never":
+            spec.ready = True
+        elif known is not None or self._signature(args, kwargs).key == run.signature.key:
+            spec.check_against(described)  # one that is not wanted again at once is compiled when it is
         if known is None:
-            self._families.setdefault(signature.key, Family()).add(spec)
-            self._storms.count(why)
-        spec.calls += known is not None
-        return run.result
+            write_dispatch(spec, {"function": self._function, "root": default_generator._state})
+        run.refuse_leaks(described.kept)
+        return spec
 
     def _unlearn(self, run: EagerRun) -> bool:
         """Look into lists again that are not only appended to; whether there were such."""
@@ -212,13 +229,25 @@ class Jitted:
         self._lists -= read
         return bool(read)
 
-    def _find_rigidly(self, args: Any, kwargs: Any) -> Any:
-        """The same with plain numbers only, which the code perhaps wants: from now on, unless that fails, too."""
-        self._rigid = True
+    def _plainer(self, run: EagerRun, error: Exception) -> dict[str, Any] | None:
+        """What to set for less to stand for something else in another recording, if this may have failed of that."""
+        if self._unlearn(run):
+            return {}
+        if run.lists and isinstance(error, _FOR_PLAIN_LISTS):
+            lists = {run.signature.found.text(number) for number in run.lists}
+            return {"_lists": self._lists - lists, "_read": self._read | lists}
+        if self._rigid or not run.follows or not isinstance(error, _FOR_PLAIN_NUMBERS):
+            return None
+        return {"_rigid": True}
+
+    def _find_plainly(self, plainer: dict[str, Any], args: Any, kwargs: Any) -> Any:
+        """The same with those settings: from now on, unless that fails, too."""
+        before = {name: self.__dict__[name] for name in plainer}
         try:
+            self.__dict__.update(plainer)
             return self._find(args, kwargs, None)
         except BaseException:
-            self._rigid = False
+            self.__dict__.update(before)
             raise
 
     def _why(self, family: Family | None, missed: Any, signature: Signature) -> list[Difference]:
@@ -226,6 +255,36 @@ class Jitted:
         if family is not None:
             return family.why(missed)
         return nearest(self._recorded(), signature)
+
+
+class Bound(functools.partial[Any]):
+    """A jitted function bound to an object, as methods are. It has what the function has."""
+
+    __slots__ = ()
+
+    @property
+    def __func__(self) -> Jitted:
+        function: Any = self.func
+        return function
+
+    @property
+    def __self__(self) -> Any:
+        return self.args[0]
+
+    def explain(self, /, *args: Any, **kwargs: Any) -> Explanation:
+        """As the function's, of a call with the object."""
+        return self.__func__.explain(self.__self__, *args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__wrapped__":  # whose signature would be that of the function, with the object
+            raise AttributeError(name)
+        return getattr(self.func, name)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Bound and self.func is other.func and self.__self__ is other.__self__
+
+    def __hash__(self) -> int:
+        return hash((id(self.func), id(self.__self__)))
 
 
 def _is_followed() -> bool:
@@ -251,7 +310,7 @@ def jit(
     is guarded. `docs/jit.md` says more.
 
     Args:
-        function: what to compile.
+        function: what to compile; a `staticmethod` or `classmethod` becomes one of the compiled function.
         check: "first" checks each new program against the eager run that recorded it; "always" checks every call,
             "never" none; a number between 0 and 1 checks the first call and that fraction of the later ones. A call
             that changes its own signature (gradients appear, an optimiser makes its state) is compiled, and checked,
@@ -267,10 +326,14 @@ def jit(
     if isinstance(check, str):
         if check not in CHECKS:
             raise ValueError(f"jit: check must be one of {', '.join(CHECKS)} or a fraction, got {check!r}")
+    elif not isinstance(check, int | float):
+        raise TypeError(f"jit: check must be one of {', '.join(CHECKS)} or a fraction, got {check!r}")
     elif not 0 <= check <= 1:
         raise ValueError(f"jit: check as a fraction of calls must be between 0 and 1, got {check}")
     if function is None:
         return functools.partial(jit, check=check, fullgraph_guards=fullgraph_guards)
+    if isinstance(function, staticmethod | classmethod):
+        return type(function)(jit(function.__func__, check=check, fullgraph_guards=fullgraph_guards))
     if not callable(function):
         raise TypeError(f"jit: expected a function, got {type(function).__name__}")
     return Jitted(function, check, fullgraph_guards)

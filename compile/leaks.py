@@ -11,6 +11,7 @@ from typing import Any
 from ..tape import Node, TensorBase, View
 from ..tape.hooks import Extras
 from ..tape.saved import Packed
+from ..utils.checkpoint import KEEPING
 
 __all__ = ["Made"]
 
@@ -65,4 +66,5 @@ def _of_function(function: types.FunctionType) -> list[Any]:
 
 _PASSED = (
     TensorBase, Node, View, Extras, Packed, types.FunctionType, types.MethodType, types.CellType, tuple, list, dict,
+    *KEEPING,
 )  # fmt: skip

@@ -23,6 +23,7 @@ from ..tape import TensorBase, alias, state
 from ..tape.node import RefusingNode
 from ..tape.number import Number, plain
 from .callers import caller, caller_of_jitted
+from .growing import Watched
 
 if TYPE_CHECKING:
     import logging
@@ -244,6 +245,7 @@ def _matches(pattern: Any, text: str) -> bool:
 
 def _mapped(x: Any, change: Callable[[Any], Any]) -> Any:
     """`x` with all in it that has not the same text at each call changed."""
+    x = x.read() if type(x) is Watched else x
     kind: Any = type(x)
     if kind is not Number and isinstance(x, _CONSTANT):
         return x

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from ..environment import Check, Place, class_names, slots_of
-from ..environment.objects import called, public_names, registered_with
+from ..environment import Check, Place, slots_of
+from ..environment.handlers import cached
+from ..environment.objects import called, given_names, public_names, registered_with
 from ..environment.outside import process
+from ..environment.reachable import is_value
+from ..environment.values import array_of, builtin_of, number_of, plain_of, set_of
 from ..tape import RemovableHandle
 from ..tree import registered
 from .writer import Writer
@@ -33,6 +37,7 @@ class Paths(Writer):
         self._dicts: set[int] = set()
         self._given: list[str] = []  # the tensors that are not known by their buffers
         self._types: dict[int, Any] = {}  # of what has been checked to be of that very type
+        self._fixed = {check.place for check in self.found.checks if check.kind == "is"}
         self._position = {number: i for i, number in enumerate(self.found.tensors)}
 
     def write(self) -> None:
@@ -55,7 +60,8 @@ class Paths(Writer):
         self.line(f"if now.grad_enabled is not {enabled} or now.inference is not {inference}: return MISS")
         self.line(f"if len(now.watchers) != {int(inference)}: return MISS")
         self.line(f"if default_dtype() is not {self.constant(default)}: return MISS")
-        self.line(f"if len(args) != {len(signature.names)} or len(kwargs) != {len(signature.keywords)}: return MISS")
+        given = f"[*kwargs] != {self.constant([*signature.keywords])}" if signature.keywords else "kwargs"
+        self.line(f"if len(args) != {len(signature.names)} or {given}: return MISS")
         self.line("if leaves_with_extras[0] != E[0]: return MISS")
         self.line("seen = set()")
 
@@ -64,24 +70,24 @@ class Paths(Writer):
 
         Tensors are checked to be, as are objects that hold different ones at the same place. A tuple is a value.
         """
-        looks: dict[int, list[Any]] = {
-            number: [] for number, x in enumerate(self.found.objects) if type(x) is not tuple
-        }
-        slots: dict[int, set[Any]] = {number: set() for number in looks}
+        looks: dict[int, set[Any]] = {n: set() for n, x in enumerate(self.found.objects) if not is_value(x)}
+        slots: dict[int, set[Any]] = {number: set() for number in looks}  # where objects are that are found there first
         for kind, place, expected in self.found.checks:
             if isinstance(place, Place):
-                looks.get(place.parent, []).append((place[1:], kind, expected))
+                look = (place[1:], None) if kind == "again" else (place[1:], kind, expected)
+                looks.get(place.parent, set()).add(look)
             elif kind in ("is", "tensor"):
                 looks.pop(place, None)
             else:
-                looks.get(place, []).append((kind, expected))
+                looks.get(place, set()).add((kind, expected))
         for number in slots:
             parent, *slot = self.found.places[number]
-            if parent in slots:
+            if parent in slots and slot[0] != "class":  # which is looked at with the first of its objects only
                 slots[parent].add(tuple(slot))
+                looks.get(parent, set()).add((tuple(slot), None))
         alike: dict[Any, list[int]] = {}
-        for number, look in looks.items():
-            alike.setdefault(tuple(look), []).append(number)
+        for number, parts in looks.items():
+            alike.setdefault(frozenset(parts), []).append(number)
         for numbers in alike.values():
             if len(numbers) > 1 and not set.intersection(*[slots[number] for number in numbers]):
                 self.line(f"if len({{{', '.join([f'id(v{n})' for n in numbers])}}}) != {len(numbers)}: return MISS")
@@ -103,21 +109,44 @@ class Paths(Writer):
             return f"kwargs[{position!r}]" if isinstance(position, str) else f"args[{position}]"
         if how in ("function", "root"):
             return self.constant(self.roots[how])
-        if how == "[":
-            return f"{p}[{self.literal(name)}]"
-        if how == "under":
-            return f"{p}[v{name}]"
+        if how in ("[", "under"):
+            return self._item(parent, f"v{name}" if how == "under" else self.literal(name))
         if how in (".", "variable"):
             return f"{self._dict(parent)}[{name!r}]"
         if how == "key":
             if name == 0:
-                self.line(f"y{parent} = [*{p}]")
+                self.line(f"y{parent} = [*{self._iterated(parent, p)}]")
             return f"y{parent}[{name}]"
+        if how == "slot":
+            return self._slot(parent, name)
         if how == "cell":
             return f"{p}.__closure__[{name[0]}].cell_contents"
         if how not in _WAYS:
             raise NoPath
         return _WAYS[how].format(p=p, name=name)
+
+    def _item(self, number: int, name: str) -> str:
+        """The expression for an item of a container, by the method of Python's own."""
+        container = self.found.objects[number]
+        own = builtin_of(container).__getitem__
+        if type(container).__getitem__ in (own, dict.__getitem__):
+            return f"v{number}[{name}]"
+        return f"{self.constant(own)}(v{number}, {name})"
+
+    def _slot(self, number: int, name: str) -> str:
+        """The expression for what a slot holds, whatever else its class has under that name."""
+        for base in type(self.found.objects[number]).__mro__:
+            if isinstance(base.__dict__.get(name), types.MemberDescriptorType):
+                if getattr(type(self.found.objects[number]), name) is base.__dict__[name]:
+                    break
+                return f"{self.constant(base.__dict__[name].__get__)}(v{number})"
+        return f"v{number}.{name}"
+
+    def _iterated(self, number: int, text: str) -> str:
+        """The expression for what iterates over a container, by the method of Python's own."""
+        container = self.found.objects[number]
+        own = builtin_of(container).__iter__
+        return text if type(container).__iter__ is own else f"{self.constant(own)}({text})"
 
     def _dict(self, number: int) -> str:
         if number not in self._dicts:
@@ -135,8 +164,15 @@ class Paths(Writer):
                 return
             if kind == "is" and f"v{place}" in self.names:
                 return
+            if kind == "strangers":
+                ids = "".join([f"id(v{n}), " for n in range(place + 1) if n not in self._fixed])
+                self.line(f"if not {self.constant(expected)}.isdisjoint(({ids})): return MISS")
+                return
         elif kind == "missing":
             self.line(f"if {place.name!r} in v{place.parent}.__globals__: return MISS")
+            return
+        elif kind == "unimported":
+            self.line(f"if modules.get({place.name!r}) is not None: return MISS")
             return
         else:
             where = "x"
@@ -165,9 +201,10 @@ class Paths(Writer):
             what = {"is": x, "code": f"{x}.__code__"}.get(kind, f"type({x})")
             return f"{what} is not {self.constant(expected.code if kind == 'code' else expected)}"
         if kind in ("length", "names"):
-            rest = f"len({x}) != {expected[1]}" if kind == "length" else f"[*{x}] != {self.constant([*expected[1]])}"
-            rest = rest if expected[1] else x
-            return f"type({x}) is not {self.constant(expected[0])} or {rest}"
+            return self._size(kind, x, *expected)
+        if kind == "class":
+            names = [*self.found.objects[int(x[1:])].__dict__]
+            return f"[*{x}.__dict__] != {self.constant(names)} and class_names({x}) != {self.constant(expected)}"
         if kind == "absent":
             return f"not {x}.__dict__.keys().isdisjoint({self.constant(expected)})"
         if kind == "attributes" and not expected:
@@ -179,6 +216,17 @@ class Paths(Writer):
         if kind not in _ASKED:
             raise NoPath
         return f"{self.constant(_ASKED[kind])}({x}) != {self.constant(expected)}"
+
+    def _size(self, kind: str, x: str, of: Any, expected: Any) -> str:
+        """The condition under which a container is of another type, or has another length, or other names."""
+        number = int(x[1:])
+        if kind == "names":
+            rest = f"[*{self._iterated(number, x)}] != {self.constant([*expected])}"
+        elif type(self.found.objects[number]).__len__ is builtin_of(self.found.objects[number]).__len__:
+            rest = f"len({x}) != {expected}"
+        else:
+            rest = f"{self.constant(builtin_of(self.found.objects[number]).__len__)}({x}) != {expected}"
+        return f"type({x}) is not {self.constant(of)} or {rest if expected or 'k' in rest else x}"
 
     def _tensor(self, number: int) -> None:
         """A tensor on the device is known by its buffer; any other is looked at."""
@@ -198,6 +246,7 @@ class Paths(Writer):
         if i in spec.anchored:
             self.line(f"b{i} = B[{i}]")
             self.line(f"if {v}._device is not b{i} or b{i} is None:")
+            self.line(f"if B.knows({v}, ({''.join([f'{other}, ' for other in self._given])})): return MISS", 3)
             self.line(f"b{i} = fit({v}, {known}, seen, (), {i in spec.reading}, True)", 3)
             self.line(f"if b{i} is MISS: return MISS", 3)
             self.line(f"B.anchor({i}, {v})", 3)
@@ -211,7 +260,7 @@ class Paths(Writer):
         shape, dtype = self.constant(meta.shape), self.constant(meta.dtype)
         self.line("elif (")
         self.line(f"{flags} or {v}._view is not None", 3)
-        self.line(f"or b{i}.shape != {shape} or b{i}.dtype != {dtype} or id({v}) in A", 3)
+        self.line(f"or b{i}.shape != {shape} or b{i}.dtype != {dtype} or id({v}) in A or {v}._order is not None", 3)
         self.line("): return MISS")
         for other in self._given:
             self.line(f"if {v} is {other}: return MISS")
@@ -221,10 +270,10 @@ class Paths(Writer):
 _TELLING = ("is", "type", "length", "names")
 """The kinds of checks after which the type of an object is known."""
 _WAYS = {
+    "builtin": "vars(builtins)[{name!r}]",
     "global": "{p}.__globals__[{name!r}]",
     "module": "modules[{name!r}]",
     "attribute": "{p}.{name}",
-    "slot": "{p}.{name}",
     "self": "{p}.__self__",
     "class": "type({p})",
     "base": "{p}.__mro__[{name[0]}]",
@@ -241,16 +290,19 @@ def _static(x: Any) -> Any:
 
 _ASKED: dict[str, Callable[[Any], Any]] = {
     "repr": lambda x: (type(x), repr(x)),
+    "number": number_of,
+    "plain": plain_of,
     "equal": lambda x: x,
-    "array": lambda x: (type(x), x.shape, x.dtype, x.tobytes()),
-    "set": lambda x: (type(x), frozenset((type(part), part) for part in x)),
+    "array": array_of,
+    "set": set_of,
     "level": logging.Logger.getEffectiveLevel,
     "builtin": lambda x: (type(x), x.__name__),
-    "class": class_names,
     "slots": lambda x: (type(x), slots_of(x)),
+    "given": given_names,
     "static": _static,
     "public": public_names,
     "hooked": RemovableHandle.is_registered,
     "registered": registered_with,
     "called": called,
+    "cached": cached,
 }

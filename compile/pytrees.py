@@ -18,7 +18,7 @@ from ..dtypes import dtype, from_numpy_dtype
 from ..errors import NotDifferentiableError, UnsupportedError
 from ..ops.support import reads_value
 from ..tape import TensorBase, wrap
-from ..tape.variable import classes_on_device
+from ..tape.variable import tell_of_classes
 from ..tensor import Size, Tensor
 from ..tree import follow
 from .device import from_device, value_of
@@ -101,8 +101,14 @@ def _unflatten(requires_grad: bool, leaves: Sequence[Any]) -> Any:
 
 _NOWHERE = np.empty(0)
 
-for _class in (Tensor, *classes_on_device(), TracedTensor):
-    jax.tree_util.register_pytree_node(_class, _flatten, _unflatten)
+
+def _register(cls: Any) -> None:
+    jax.tree_util.register_pytree_node(cls, _flatten, _unflatten)
+
+
+for _class in (Tensor, TracedTensor):
+    _register(_class)
+tell_of_classes(_register)
 
 
 def _one_level(tree: Any) -> tuple[Sequence[Any], Any] | None:

@@ -9,7 +9,7 @@ from typing import Any
 from ..environment import Check, Reachable
 from .signature import Signature
 
-__all__ = ["Difference", "differences", "nearest"]
+__all__ = ["CONSTANTS", "Difference", "differences", "nearest", "shown"]
 
 _LONGEST = 60
 
@@ -19,7 +19,8 @@ class Difference:
     """One thing that was another at an earlier call: what, and its values then and now; `remedy` says what to do.
 
     `follow` says that this is an int, which can be followed from now on; `grew` that it is a list that grew;
-    `is_check` that it is what an operation requires of its data, of which there are two ways only.
+    `is_check` that it is what an operation requires of its data, of which there are two ways only; `of_tensor` that it
+    is what a tensor is like, of which many programs may be wanted.
     """
 
     what: str
@@ -29,6 +30,7 @@ class Difference:
     follow: bool = False
     grew: bool = False
     is_check: bool = False
+    of_tensor: bool = False
 
     def __str__(self) -> str:
         return f"{self.what}: {self.before} before, {self.after} now"
@@ -79,9 +81,10 @@ def _tensors(before: Signature, after: Signature) -> Iterator[Difference]:
                 if a != b
             ]  # fmt: skip
             a, b, name = parts[0]
-            yield Difference(f"{name} of {label}", a, b)
+            yield Difference(f"{name} of {label}", a, b, _PAD if name == "shape" else "", of_tensor=True)
 
 
+_PAD = "pad to a few sizes"
 _REMEDIES = {
     "length": "what holds more at each call makes a new program at each call: keep it outside, or return what to add",
     "names": "what holds more at each call makes a new program at each call: keep it outside, or return what to add",
@@ -93,7 +96,7 @@ _REMEDIES = {
 def _checks(before: Reachable, after: Reachable) -> Iterator[Difference]:
     """The first check that came out otherwise."""
     for old, new in zip(before.checks, after.checks, strict=False):
-        if old == new or (old.kind == new.kind == "value" and repr(old.expected) == repr(new.expected)):
+        if old[:2] == new[:2] and _alike(old, new):
             continue
         where, was = after.text(new.place), before.text(old.place)
         if where != was:
@@ -104,7 +107,10 @@ def _checks(before: Reachable, after: Reachable) -> Iterator[Difference]:
             grew = new.kind == "length" and old.expected[0] is new.expected[0] is list
             grew = grew and old.expected[1] < new.expected[1]
             remedy = _REMEDIES.get(new.kind, "")
-            yield Difference(where, *_parted(new.kind, old.expected, new.expected), remedy, is_int, grew)
+            parted = (
+                (shown(old), shown(new)) if new.kind in CONSTANTS else _parted(new.kind, old.expected, new.expected)
+            )
+            yield Difference(where, *parted, remedy, is_int, grew)
             if is_int:
                 continue
         else:
@@ -118,6 +124,13 @@ def _appeared(where: str, new: Check, before: Reachable) -> Difference | None:
     """That something was not there before; None if it was."""
     is_known = any(before.text(check.place) == where for check in before.checks)
     return None if is_known else Difference(where, _ABSENT, _what(new))
+
+
+def _alike(old: Check, new: Check) -> bool:
+    """Whether two checks of one place expect the same."""
+    if old.kind == "is":
+        return old.expected is new.expected
+    return repr(old.expected) == repr(new.expected) if old.kind == "value" else bool(old.expected == new.expected)
 
 
 _ABSENT = "not there"
@@ -137,8 +150,8 @@ def _parted(kind: str, before: Any, after: Any) -> tuple[str, str]:
 
 def _what(check: Check) -> str:
     """What was found, in words."""
-    if check.kind == "value":
-        return _short(check.expected)
+    if check.kind in CONSTANTS:
+        return shown(check)
     if check.kind == "float":
         return f"{check.expected.__name__} that is followed"
     return _WORDS.get(check.kind, f"a {check.kind}")
@@ -148,6 +161,29 @@ _WORDS = {
     "again": "something found before", "names": "a dict", "length": "a container", "is": "another object",
     "missing": "nothing", "code": "a function", "type": "an object", "attributes": "an object", "slots": "an object",
 }  # fmt: skip
+
+
+CONSTANTS = frozenset({"array", "equal", "number", "plain", "repr", "set", "value"})
+"""The kinds of checks that something is a certain constant."""
+
+
+def shown(check: Check) -> str:
+    """The constant that a check expects, in words."""
+    if check.kind == "set":
+        return _set(check.expected)
+    if check.kind in ("number", "repr"):
+        return str(check.expected[1])
+    if check.kind == "array":
+        kind, shape, dtype, *_ = check.expected
+        return f"{kind.__name__} of shape {list(shape)} and dtype {dtype}"
+    return _short(check.expected)
+
+
+def _set(expected: Any) -> str:
+    """A set, as Python shows it, from what tells it from others."""
+    kind, parts = expected
+    text = f"{{{', '.join([part for _, part in parts])}}}" if parts else ""
+    return text if kind is set and parts else f"{kind.__name__}({text})"
 
 
 def _short(value: Any) -> str:

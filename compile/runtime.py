@@ -13,13 +13,14 @@ import numpy as np
 from ..storage import Storage
 from ..tape import Node, TensorBase, alias, apply, edge_of, is_inference, keep_on_device, renamed
 from ..tape.node import RefusingNode, youngest_sequence
-from ..tape.variable import Chain, history
-from .device import own_storage, store, value_of
+from ..tape.variable import Chain, Creation, View, chain_of, history
+from .device import alone, own_storage, store, value_of
 from .signature import Meta, memory_of, meta_of
 
 __all__ = [
-    "MISS", "Anchors", "Mismatch", "count_unseen", "finish", "fit", "item", "look", "look_again", "pack", "refuse",
-    "refusing", "replace_data", "spare", "version_of", "versioned",
+    "MISS", "Anchors", "Mismatch", "count_unseen", "counting_apart", "finish", "fit", "item", "look", "look_again",
+    "move_data", "pack", "part", "refuse", "refusing", "replace_data", "spare", "unfollowed", "version_of",
+    "versioned",
 ]  # fmt: skip
 
 MISS = object()
@@ -58,6 +59,11 @@ class Anchors(list[Any]):
         own_storage(t)
         self[i] = t._device
         self._watched[i] = weakref.ref(t, self.clear_all)
+
+    def knows(self, t: TensorBase, others: tuple[TensorBase, ...]) -> bool:
+        """Whether `t`, which is not where it was, is known elsewhere: by its buffer, or as one of the `others`."""
+        device = t._device
+        return any(device is not None and x is device for x in self) or any(x is t for x in others)
 
     def clear_all(self, _: Any = None) -> None:
         """Know none by its buffer."""
@@ -108,6 +114,19 @@ def look_again(t: TensorBase, kind: str) -> None:
     renamed(kind, t)  # type: ignore[arg-type]
 
 
+def unfollowed(t: TensorBase, base: TensorBase, creation: Creation, number: int, current: bool) -> None:
+    """Let `t` be a view of `base` through which autograd does not follow writes, as it was made as `creation` says.
+
+    Unless it is `current`, the base was written to since. What shares no memory with the base stays what it is.
+    """
+    if own_storage(t).memory is not own_storage(base).memory:
+        return
+    t._view = View(chain_of(t), base, creation)
+    t._view.number = number
+    if not current:
+        t._view.base_node = None
+
+
 def versioned(version: int) -> Storage:
     """Memory that was written to so many times."""
     storage = Storage()
@@ -115,11 +134,38 @@ def versioned(version: int) -> Storage:
     return storage
 
 
-def replace_data(t: TensorBase, value: Any) -> None:
-    """`t.data = value`, in memory of its own."""
-    t._storage = Storage()
+def counting_apart(t: TensorBase, version: int) -> Storage:
+    """The memory of `t`, for what looks at it by `.data` and has written to it so many times."""
+    storage = Storage(own_storage(t).memory)
+    storage.version = version
+    return storage
+
+
+def replace_data(t: TensorBase, value: Any, version: int) -> None:
+    """`t.data = value`, in memory of its own; `version` is how many writes are counted by then."""
+    if t._accumulator is not None and (t._accumulator.shape, t._accumulator.dtype) != (value.shape, value.dtype):
+        t._accumulator = None
+    t._storage = versioned(version)
     t._view = None
     keep_on_device(t, value)
+
+
+def move_data(t: TensorBase, value: TensorBase, version: int) -> None:
+    """`t.data = value`, on the memory of that; `version` is how many writes are counted by then."""
+    t.data = value  # type: ignore[attr-defined]
+    own_storage(t).version = version
+
+
+def part(t: TensorBase, value: Any, memory: int, version: int, counts: tuple[int, int]) -> None:
+    """Write `value` to memory that `t` is about to leave, the Storage with the id `memory`, if anyone else looks at it.
+
+    `counts` says how many writes autograd sees, and how many it does not; `version` is how many it had seen before.
+    """
+    if id(t._storage) != memory or t._storage is None or alone(t):  # it has left, where this is done again
+        return
+    t._storage.version = version
+    store(t, value, counts[0])
+    count_unseen(t, counts[1])
 
 
 def spare(owner: TensorBase) -> Any:

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..dtypes import dtype, get_default_dtype
-from ..environment import Reachable, reach, reachable
-from ..errors import InPlaceError
+from ..environment import Place, Reachable, reach, reachable
+from ..errors import InPlaceError, UnsupportedError
 from ..random import default_generator
 from ..tape import TensorBase, base_of, history, state
 
@@ -22,7 +22,8 @@ class Meta(NamedTuple):
     """What a program depends on of a tensor besides its value: strides too, which decide what is a view.
 
     `strides` is None for contiguous memory, `kind` the name of the node that computed it, None for a leaf. `place` is
-    where in its memory it is, and what it is a view of, where that matters: among tensors that share memory.
+    where in its memory it is, and what it is a view of, where that matters: among tensors that share memory; `retains`
+    says whether, though no leaf, it keeps its gradient.
     """
 
     shape: tuple[int, ...]
@@ -31,6 +32,7 @@ class Meta(NamedTuple):
     requires_grad: bool
     kind: str | None
     place: Any = None
+    retains: bool = False
 
 
 class Signature(NamedTuple):
@@ -81,11 +83,15 @@ def signature_of(
     """
     found = reachable(followed, ints, lists)
     names = _parameter_names(function, len(args))
-    for name, arg in zip(names, args, strict=True):
-        found.visit(arg, name)
-    for name, arg in kwargs.items():
-        found.visit(arg, name)
-    reach(function, found)
+    try:
+        for name, arg in (*zip(names, args, strict=True), *kwargs.items()):
+            found.visit(arg, name)
+        reach(function, found)
+    except RecursionError:
+        raise UnsupportedError(
+            f"jit: what {found.text(_root(found))} holds is nested too deeply to be watched, as a long linked list is: "
+            "keep the parts in a list"
+        ) from None
     found.visit(default_generator._state, "default_generator", "root")
     if found.ambiguous:
         return signature_of(function, args, kwargs, followed=followed, ints=ints, places=places)
@@ -102,17 +108,37 @@ def signature_of(
     return Signature(found, tensors, metas, shared, key, names, tuple(kwargs))
 
 
+def _root(found: Reachable) -> Place:
+    """Where that was found first from which the last object was found."""
+    place = found.places[-1]
+    while place.parent >= 0 and found.places[place.parent].how != "function":
+        place = found.places[place.parent]
+    return place
+
+
 def meta_of(t: TensorBase) -> Meta:
     """What is known of a tensor, without fetching a value that is on a device."""
     if t._view is not None:
         with contextlib.suppress(InPlaceError):  # a view that autograd cannot follow: using it raises
             history(t)
     kind = None if t._node is None else t._node.kind
+    retains = kind is not None and t.retains_grad  # type: ignore[attr-defined]
     if t._device is not None:
-        return Meta(t._device.shape, t._device.dtype, None, t._requires_grad, kind)
+        shape, dtype = t._device.shape, t._device.dtype
+        strides = None if t._order is None else _strides(shape, dtype.itemsize, t._order)
+        return Meta(shape, dtype, strides, t._requires_grad, kind, None, retains)
     array = t._array
     strides = None if array.flags.c_contiguous else array.strides
-    return Meta(array.shape, array.dtype, strides, t._requires_grad, kind)
+    return Meta(array.shape, array.dtype, strides, t._requires_grad, kind, None, retains)
+
+
+def _strides(shape: tuple[int, ...], itemsize: int, order: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides, in bytes, of memory without gaps that has the axes in this order, the slowest first."""
+    strides = [0] * len(shape)
+    for axis in reversed(order):
+        strides[axis] = itemsize
+        itemsize *= shape[axis]
+    return tuple(strides)
 
 
 def _place_of(t: TensorBase) -> tuple[Any, ...]:

@@ -12,11 +12,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..tape import Step, Tape, TensorBase, Var, chain_of, wrap
+from ..tape import Step, Tape, TensorBase, Var, base_of, wrap
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .data_checks import HostCheck, settle_checks
 from .describe import Describer, Description, Fresh
+from .device import own_storage
 from .eager_run import EagerRun, retains_grad
 from .heap import Change
 from .histories import Histories, histories_of
@@ -27,7 +28,7 @@ from .pullback import DifferentiableForward, differentiable_forward
 from .reasons import Difference
 from .recorded_forward import RecordedForward, Recording
 from .replay import replay_tensors
-from .runtime import Anchors, count_unseen, pack
+from .runtime import Anchors, count_unseen, move_data, pack, part, version_of
 from .signature import modes
 from .verify import Report, check
 
@@ -162,7 +163,7 @@ class Specialisation:
 
     def _packing(self) -> Packing:
         """The new gradients that are returned together: none if somebody may ask for the program's derivative."""
-        made = {line.output for line in self.text.build if isinstance(line, Fresh)}
+        made = {line.output for line in self.text.build if isinstance(line, Fresh) and line.order is None}
         return Packing(self.tape.outputs, [] if self.histories.live else made.intersection(self.text.gradients))
 
     def _scratch(self) -> list[int]:
@@ -177,6 +178,9 @@ class Specialisation:
             and (metas[i].shape, metas[i].dtype) == (outputs[k].shape, outputs[k].dtype)
             and outputs[k].dtype.itemsize * math.prod(outputs[k].shape) >= _LARGE
         ]
+
+    def __repr__(self) -> str:
+        return f"<program {self.number} of {self.tape.name}: called {self.calls} times>"
 
     def __str__(self) -> str:
         return f"{self.tape}\n{self.report or 'not checked'}"
@@ -264,7 +268,7 @@ def describe_run(run: EagerRun) -> Described:
     recorder = run.recorder
     if run.modes != modes():
         raise recorder.unsupported("a change of grad mode or default dtype that outlasts the function")
-    changes = run.heap.changes()
+    changes = [] if run.heap is None else run.heap.changes()
     with run.recording():  # what a view shows now may take steps to say
         describer, writes = _described(run, changes, {})
         if shared := describer.sharing():
@@ -291,7 +295,7 @@ def _described(
 ) -> tuple[Describer, list[tuple[int, int, int]]]:
     """The result and all effects; `shared` is what `Describer.sharing` found."""
     describer = Describer(run, shared)
-    writes = _writes(run, describer.text)  # first: outputs take the memory of donated inputs in order
+    writes = _writes(run, describer)  # first: outputs take the memory of donated inputs in order
     _attributes(run, describer, writes)
     describer.result(run.result)
     for change in changes:
@@ -320,9 +324,7 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
                 if old is not None:
                     text.replaced[old] = count
         if t._node is not before.node and t._node is not None:
-            if i not in outputs:
-                raise recorder.unsupported(f"what gives {label}, which is not written to itself, a history")
-            text.grown.append((v, t, outputs[i]))
+            _history(run, text, i, outputs.get(i))
             text.changed.append(f"the history of {label}")
         elif t._node is not before.node:
             text.effects.append(f"{v}._node, {v}._index = None, 0")
@@ -337,44 +339,88 @@ def _attributes(run: EagerRun, describer: Describer, writes: list[tuple[int, int
             text.changed.append(f"{label}.requires_grad")
 
 
-def _writes(run: EagerRun, text: Description) -> list[tuple[int, int, int]]:
-    """The tensors that were written to, with the outputs that have their new values."""
-    recorder = run.recorder
-    written = dict(recorder.written())
-    memories = {t._storage.memory for i in written if (t := recorder.captures[i])._storage is not None}
-    for i, t in enumerate(run.tensors):
-        version = 0 if t._storage is None else t._storage.version
-        known = t._storage is None or t._storage.memory in memories
-        if not known and version != run.before[id(t)][1].version:
-            raise recorder.unsupported(f"a write to {run.label(i)} that was not recorded (from another thread?)")
+def _history(run: EagerRun, text: Description, i: int, output: int | None) -> None:
+    """A captured tensor has got another history; `output` has its new value, if it was written to itself."""
+    t = run.recorder.captures[i]
+    base = base_of(t)
+    v = text.tensor(i, run.signature.found)
+    if output is None and base is not None and run.recorder.position(base) is not None:
+        assert t._node is not None
+        text.seen.append((v, t._node.kind))  # it is what it sees of its base, which was written to
+        return
+    if output is None:
+        text.output(run.recorder.read(t), run.label(i), t._array)
+        output = len(text.outputs) - 1
+    text.grown.append((v, t, output))
+
+
+def _writes(run: EagerRun, describer: Describer) -> list[tuple[int, int, int]]:
+    """The tensors that were given new values, with the outputs that have those; other effects on memory are said."""
+    recorder, text = run.recorder, describer.text
+    moved = describer.replaced
+    values = {i: var for i, var in recorder.written() if i not in moved}
+    parting = recorder.parting()
+    _refuse_unrecorded(run, [*map(recorder.home, [*values, *[i for i, _ in parting]])])
     found = []
-    for i in set(recorder.replaced) & set(written):
-        if _shares(run, i, text):
-            del written[i]
-    for i, var in written.items():
-        text.output(var, run.label(i), recorder.captures[i]._array)
+    for i, var in values.items():
+        found.append((i, _new_value(run, text, i, var), _count_of_writes(run, i)))
         if unseen := _count_of_unseen_writes(run, i):
             text.effects.append(f"{text.constant(count_unseen)}({text.tensor(i, run.signature.found)}, {unseen})")
-        text.changed.append(run.label(i))
-        found.append((i, len(text.outputs) - 1, _count_of_writes(run, i)))
+    for i, var in parting:
+        _part(run, text, i, var)
+    _count_apart(run, text, [recorder.captures[i] for i in values] + [recorder.home(i) for i, _ in parting])
+    for i in moved:
+        v, count = text.tensor(i, run.signature.found), _count_of_writes(run, i)
+        text.before.append(f"was{i} = version_of({v})")
+        place = describer.moved(i)
+        if place is None:
+            found.append((i, _new_value(run, text, i, recorder.read(recorder.captures[i])), count))
+        else:
+            text.build.append(f"{text.constant(move_data)}({v}, {place}, was{i} + {count})")
+            text.changed.append(f"{run.label(i)}.data")
     return found
 
 
-def _shares(run: EagerRun, i: int, text: Description) -> bool:
-    """Whether `.data` of a captured tensor was replaced by memory of another one; then that is an effect."""
-    captures, found = run.recorder.captures, run.signature.found
-    t = captures[i]
-    assert t._storage is not None
-    for j, other in enumerate(captures):
-        if j != i and other._storage is not None and other._storage.memory is t._storage.memory:
-            chain = chain_of(other)
-            if chain_of(t)[: len(chain)] != chain:
-                raise run.recorder.unsupported("assignment to .data of memory that only a view of it is known of")
-            seen = f"look({text.tensor(j, found)}, {text.constant(chain_of(t)[len(chain) :])}, False, None)"
-            text.effects.append(f"{text.tensor(i, found)}.data = {seen}")
-            text.changed.append(f"{run.label(i)}.data")
-            return True
-    return False
+def _refuse_unrecorded(run: EagerRun, written: Sequence[TensorBase]) -> None:
+    """Raise UnsupportedError if memory was written to of which no tensor is among those `written`."""
+    memories = {t._storage.memory for t in written if t._storage is not None}
+    for i, t in enumerate(run.tensors):
+        known = t._storage is None or t._storage.memory in memories or i in run.recorder.assigned
+        if not known and version_of(t) != run.before[id(t)][1].version:
+            raise run.recorder.unsupported(f"a write to {run.label(i)} that was not recorded (from another thread?)")
+
+
+def _count_apart(run: EagerRun, text: Description, written: Sequence[TensorBase]) -> None:
+    """Captured tensors count writes that are not counted with those to what is `written`: by `.data`, or as what is so
+    written looks at their memory by `.data`.
+    """
+    counted = {t._storage for t in written} | {run.recorder.captures[i]._storage for i in run.recorder.replaced}
+    for i, t in enumerate(run.tensors):
+        count = version_of(t) - run.before[id(t)][1].version
+        if count and t._storage not in counted:
+            counted.add(t._storage)
+            v = text.tensor(i, run.signature.found)
+            text.before.append(f"was{i} = version_of({v})")
+            text.effects.append(f"{text.constant(own_storage)}({v}).version = was{i} + {count}")
+
+
+def _new_value(run: EagerRun, text: Description, i: int, var: Var) -> int:
+    """The output that has the new value of a captured tensor."""
+    text.output(var, run.label(i), run.recorder.captures[i]._array)
+    text.changed.append(run.label(i))
+    return len(text.outputs) - 1
+
+
+def _part(run: EagerRun, text: Description, i: int, var: Var) -> None:
+    """A captured tensor left memory that was written to, which others may look at."""
+    home, before = run.recorder.home(i), run.before[id(run.recorder.captures[i])][1]
+    assert home._storage is not None
+    seen = home._storage.version - before.version
+    counts = seen, home._storage.writes - before.writes - seen
+    v = text.tensor(i, run.signature.found)
+    text.output(var, f"what {run.label(i)} was", home._array)
+    text.before.append(f"at{i}, from{i} = id({v}._storage), version_of({v})")
+    text.parting.append(f"{text.constant(part)}({v}, o{len(text.outputs) - 1}, at{i}, from{i}, {counts})")
 
 
 def _count_of_writes(run: EagerRun, i: int) -> int:
@@ -388,9 +434,12 @@ def _count_of_unseen_writes(run: EagerRun, i: int) -> int:
     """How many writes to the memory of a captured tensor autograd did not see."""
     t = run.recorder.captures[i]
     before = run.before.get(id(t))
-    if before is None or t._storage is None or i in run.recorder.replaced:
+    if before is None or t._storage is None:
         return 0
-    return t._storage.writes - before[1].writes - _count_of_writes(run, i)
+    writes = t._storage.writes - before[1].writes - _count_of_writes(run, i)
+    memory = t._storage.memory
+    others = [] if memory is t._storage else [other for other in run.tensors if other._storage is memory]
+    return writes - sum(version_of(x) - run.before[id(x)][1].version for x in others[:1])  # which count them themselves
 
 
 def _pruned(run: EagerRun, outputs: list[Var], also: set[Var]) -> tuple[Tape, list[int], list[int], list[Any]]:

@@ -15,7 +15,9 @@ _MOST_OF_ALL = 64
 
 
 class Storms:
-    """Counts the causes of programs. One that made too many is warned of once; from then on its calls run eagerly."""
+    """Counts the causes of programs. One that made too many is warned of once; from then on its calls run eagerly, but
+    not if it is what a tensor is like.
+    """
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -29,13 +31,14 @@ class Storms:
             self._counts[difference.what] += 1
             if self._counts[difference.what] == _MOST:
                 advice = f"; {difference.remedy}" if difference.remedy else ""
+                then = "each is compiled" if difference.of_tensor else "from now on such calls run eagerly"
                 warn_user(
                     f"{self._name}: recorded {_MOST} times because {difference.what} keeps changing (last from "
-                    f"{difference.before} to {difference.after}); from now on such calls run eagerly{advice}"
+                    f"{difference.before} to {difference.after}); {then}{advice}"
                 )
         if self._total == _MOST_OF_ALL:
             warn_user(f"{self._name}: recorded {_MOST_OF_ALL} programs; from now on new signatures run eagerly")
 
     def broken(self, why: Sequence[Difference]) -> bool:
         """Whether a call that needs a program for these reasons is to run eagerly."""
-        return self._total >= _MOST_OF_ALL or any(self._counts[difference.what] >= _MOST for difference in why)
+        return self._total >= _MOST_OF_ALL or any(self._counts[d.what] >= _MOST for d in why if not d.of_tensor)

@@ -14,9 +14,9 @@ from ..environment import Reachable, reachable
 from ..errors import TapegradError, UnsupportedError
 from ..tape import Node, state
 from .diverted import diverted
-from .eager_run import drawn
 from .heap import Snapshot
 from .signature import modes
+from .surroundings import drawn
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun

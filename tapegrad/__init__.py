@@ -445,10 +445,23 @@ _LATER = {
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import sys
+
+    full = f"{__name__}.{_LATER[name]}"
+    module = sys.modules.get(full) or _imported(full)
+    return module if name == _LATER[name] else getattr(module, name)
+
+
+def _imported(full: str) -> Any:
+    """A module, imported without a draw from NumPy's generator, which JAX makes when it is first imported."""
     import importlib
 
-    module = importlib.import_module(f".{_LATER[name]}", __name__)
-    return module if name == _LATER[name] else getattr(module, name)
+    import numpy as np
+
+    before = np.random.get_state()  # noqa: NPY002
+    module = importlib.import_module(full)
+    np.random.set_state(before)  # noqa: NPY002
+    return module
 
 
 if TYPE_CHECKING:

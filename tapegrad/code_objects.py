@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dis
 import functools
-import importlib
 import importlib.util
 import os
 import sysconfig
@@ -44,14 +44,11 @@ class Code:
         self.names = not _NAMES.isdisjoint(self.attributes)
         self.imports: tuple[tuple[int, str], ...] = tuple(found["imports"])
 
-    def imported(self, package: str | None) -> Iterator[types.ModuleType]:
-        """The modules that the code imports; what cannot be imported is passed over."""
+    def imported(self, package: str | None) -> Iterator[str]:
+        """The full names of the modules that the code imports, or would import if it came to that."""
         for level, name in self.imports:
-            try:
-                full = importlib.util.resolve_name("." * level + name, package) if level else name
-                yield importlib.import_module(full)
-            except ImportError:
-                continue
+            with contextlib.suppress(ImportError):
+                yield importlib.util.resolve_name("." * level + name, package) if level else name
 
 
 def _collect(code: types.CodeType, found: dict[str, dict[Any, None]]) -> None:
@@ -95,8 +92,13 @@ def is_library(filename: str) -> bool:
 
 
 def is_library_module(module: types.ModuleType | None) -> bool:
-    """Whether a module is a library's; built-in modules are, `__main__` is not."""
+    """Whether a module is a library's; built-in modules are, `__main__` and those that some code made are not."""
     if module is None or module.__name__ == "__main__":
         return False
     filename = getattr(module, "__file__", None)
-    return filename is None or is_library(filename)
+    if filename is None:
+        spec = getattr(module, "__spec__", None)
+        if spec is None or spec.origin not in ("built-in", "frozen"):
+            return any(is_library(path) for path in getattr(module, "__path__", ()))
+        return True
+    return is_library(filename)

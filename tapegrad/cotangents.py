@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import RuleError
+from .formats import contiguous_format, preserve_format
 from .ops.creation import clone
 from .primitives.shaping import broadcast_adjoint
 from .tape import Node, TensorBase, renamed, state, storage_of, wrap, writable
@@ -40,9 +41,10 @@ def wrong(node: Node, what: str, got: Any, wanted: Any) -> RuleError:
     return RuleError(f"{node.name()} returned a gradient of {what} {got}, expected {what} {wanted}")
 
 
-def _copied(g: Any) -> Any:
-    """`g` in memory of its own: others have it, too."""
-    return renamed("CopyBackwards", clone(g))
+def _copied(g: Any, leaf: TensorBase) -> Any:
+    """`g` in memory of its own, as others have it, too; in the leaf's order, as PyTorch, if that is contiguous."""
+    order = contiguous_format if leaf._array.flags.c_contiguous else preserve_format
+    return renamed("CopyBackwards", clone(g, memory_format=order))
 
 
 def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None:
@@ -52,7 +54,7 @@ def accumulate(leaf: TensorBase, g: Any, bare: bool, create_graph: bool) -> None
     with leaf_lock:
         held = leaf._grad
         if not bare:
-            leaf._grad = _copied(g) if held is None else held + g if create_graph else held.add_(g)
+            leaf._grad = _copied(g, leaf) if held is None else held + g if create_graph else held.add_(g)
         elif held is None:
             # Three references: this frame's, the caller's and getrefcount's argument. Then nobody else has this memory.
             owned = type(g) is _ndarray and g.base is None and getrefcount(g) <= 3

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import engine
+from ..cotangents import accumulate
 from ..ops.creation import clone
 from ..tape import Node, Recorder, TensorBase, state, wrap
 
@@ -116,14 +117,14 @@ def _handing_over(walk: Any) -> Iterator[None]:
 
 
 def _accumulate(leaf: TensorBase, g: Tensor, create_graph: bool) -> None:
-    """Add a gradient, which nobody else has, to a leaf."""
+    """Add a gradient, which nobody else has unless it has a graph, to a leaf."""
     held = leaf._grad
-    if held is None:
+    if create_graph:
+        accumulate(leaf, g, bare=False, create_graph=True)
+    elif held is None:
         if leaf._array.flags.c_contiguous and not g._array.flags.c_contiguous:
             g._array = np.array(g._array, order="C")  # in the leaf's order, as `cotangents.accumulate` has it
         leaf._grad = g
-    elif create_graph:
-        leaf._grad = held + g
     else:
         held += g
 
@@ -135,18 +136,14 @@ def _recorded(
     wanted: Sequence[TensorBase],
     found: Sequence[Any],
 ) -> list[Any]:
-    """The gradients as tensors of their own memory; told to the recorder as one step."""
-    grads: list[Any] = [
-        None if g is None else g if isinstance(g, TensorBase) else wrap(np.array(g))
-        for g in found
-    ]  # fmt: skip
-    reached = [i for i, g in enumerate(grads) if g is not None]
-    distinct = {id(grads[i]): i for i in reached}
-    for i in reached:  # two inputs may be given the very same tensor
-        if distinct[id(grads[i])] != i:
-            same, grads[i] = grads[i], wrap(grads[i]._array.copy())
-            grads[i]._requires_grad, grads[i]._node, grads[i]._index = same._requires_grad, same._node, same._index
-    if reached:
+    """The gradients as tensors, each on memory of its own; told to the recorder as one step."""
+    grads: list[Any] = []
+    for i, g in enumerate(found):  # two inputs may be given the very same tensor
+        first = next((j for j in range(i) if g is not None and found[j] is g and isinstance(g, TensorBase)), None)
+        grads.append(_own(g, seeds) if first is None else grads[first])
+    distinct = {id(g): i for i, g in enumerate(grads) if g is not None and not any(g is seed for seed in seeds)}
+    if distinct:
+        reached = list(distinct.values())
         recorder.backward(roots, seeds, [wanted[i] for i in reached], [grads[i] for i in reached])
     for watcher in state.now.watchers:
         if watcher is not recorder:
@@ -154,3 +151,16 @@ def _recorded(
                 if g is not array:
                     watcher.constant(g)
     return grads
+
+
+def _own(g: Any, seeds: Sequence[TensorBase]) -> Any:
+    """A gradient as a tensor that shares memory with none that the recorder does not know; it may be a seed itself."""
+    if g is None or any(g is seed for seed in seeds):
+        return g
+    if not isinstance(g, TensorBase):
+        return wrap(np.array(g))
+    if g._view is None:
+        return g
+    own = wrap(np.array(g._array))
+    own._requires_grad, own._node, own._index = g._requires_grad, g._node, g._index
+    return own

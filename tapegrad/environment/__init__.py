@@ -32,3 +32,8 @@ def reach(function: Callable[..., Any], found: Reachable) -> None:
         for number, value in enumerate(found.objects):
             if is_users(value):
                 found.note("called", number, called(value))
+    if found.identified and found.large:  # an id kept from before may be among these
+        for number, value in enumerate(found.objects):
+            if id(value) in found.large:
+                found.same(number, value)
+        found.checks.append(Check("strangers", len(found.objects) - 1, frozenset(found.large)))

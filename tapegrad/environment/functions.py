@@ -6,6 +6,7 @@ import builtins
 import contextlib
 import dis
 import functools
+import importlib
 import math
 import os
 import sys
@@ -24,13 +25,17 @@ from .values import attributes
 
 __all__ = ["builtin", "function", "identity", "method", "module", "partial", "property_", "wrapper"]
 
+_BUILTINS = dict(vars(builtins))
 _UNSEEN = tuple(getattr(builtins, name) for name in ("eval", "exec", "globals", "locals", "vars", "__import__"))
 _OF_PROCESS: dict[Any, tuple[tuple[str, str], ...]] = {
     os: (("environ", "environ"), ("environb", "environ"), ("getenv", "environ"), ("getenvb", "environ")),
     sys: (("argv", "argv"),),
 }
 """By module, the names that stand for the state of the process, and what to call that."""
+_UNSEEN_OF: dict[Any, tuple[str, ...]] = {sys: ("modules", "_getframe"), importlib: ("import_module", "reload")}
+"""By module, the names by which code comes to what cannot be found by looking at it."""
 _OUTSIDE = frozenset(WAYS.values())
+_BACK_WAYS = frozenset({"__globals__", "__builtins__", "__subclasses__", "f_globals", "f_locals"})
 _FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 
 
@@ -40,13 +45,15 @@ def function(value: Any, number: int, found: Reachable) -> None:
     if code.library:
         if sys.modules.get(value.__module__) in CHANGING_MODULES:
             raise changing(found.text(number))
-        found.note("is", number, value)
+        found.same(number, value)
         _outside(value, number, found)
         if value is os.getenv:
             found.note("process", number, ("environ", process("environ")))
         for part, how, name in _wrapped(value):
             found.look(part, Place(number, how, name))
         return
+    if not _BACK_WAYS.isdisjoint(code.attributes):
+        raise found.refusal(number, f"reads {min(_BACK_WAYS.intersection(code.attributes))}, which leads anywhere")
     found.note("code", number, code)
     found.named = found.named or code.names
     _closure(value, number, found)
@@ -55,7 +62,7 @@ def function(value: Any, number: int, found: Reachable) -> None:
 
 
 def _wrapped(value: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
-    """The functions that a library's function, a decorator's wrapper say, holds on to."""
+    """The functions, and objects of the user's, that a library's function holds on to: a decorator's wrapper, say."""
     for i, cell in enumerate(value.__closure__ or ()):
         try:
             part = cell.cell_contents
@@ -63,7 +70,7 @@ def _wrapped(value: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
             continue
         if isinstance(part, dict | types.MappingProxyType):  # functools.singledispatch keeps them so
             yield from ((p, "wrapped", None) for p in part.values() if isinstance(p, _FUNCTIONS))
-        elif isinstance(part, _FUNCTIONS):
+        elif isinstance(part, _FUNCTIONS) or not is_library_module(sys.modules.get(type(part).__module__)):
             yield part, "cell", (i, value.__name__)
 
 
@@ -109,7 +116,7 @@ def _globals(value: types.FunctionType, number: int, code: Code, found: Reachabl
         if name in namespace:
             part = namespace[name]
             if code.modules.get(name) is part and part is not None:
-                found.note("is", Place(number, "global", name), part)
+                found.same(Place(number, "global", name), part)
                 if part is math:
                     found.maths.append((Place(number, "global", name), part))
             else:
@@ -120,10 +127,19 @@ def _globals(value: types.FunctionType, number: int, code: Code, found: Reachabl
                 raise UnsupportedError(f"jit: {name}() reads what cannot be watched for changes: do it outside")
         else:
             found.rigid = found.rigid or (name == "type" and not _is_generated(code))
+            found.identified = found.identified or name == "id"
             found.note("missing", Place(number, "global", name), None)
-    for module in code.imported(namespace.get("__package__")) if code.imports else ():
-        with _named(module.__name__, code.code):
-            _global(module, Place(number, "module", module.__name__), code, found)
+            part = vars(builtins).get(name)
+            if part is not _BUILTINS.get(name):  # somebody put it there
+                found.look(part, Place(number, "builtin", name))
+    for full in code.imported(namespace.get("__package__")) if code.imports else ():
+        module = sys.modules.get(full)
+        place = Place(number, "module", full)
+        if module is None:
+            found.note("unimported", place, None)
+            continue
+        with _named(full, code.code):
+            _global(module, place, code, found)
 
 
 def _is_generated(code: Code) -> bool:
@@ -139,6 +155,12 @@ def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
     if part is np and "random" in code.attributes:
         with _named("random", code.code):
             raise changing(f"{place.name}.random")
+    unseen = next((name for name in _UNSEEN_OF.get(part, ()) if name in code.attributes), None)
+    if unseen is not None:
+        with _named(unseen, code.code):
+            raise UnsupportedError(
+                f"jit: {found.text(place)}.{unseen} reads what cannot be watched for changes: do it outside"
+            )
     of_process = next((kind for name, kind in _OF_PROCESS.get(part, ()) if name in code.attributes), None)
     if of_process is not None:
         found.note("process", place, (of_process, process(of_process)))
@@ -146,7 +168,7 @@ def _global(part: Any, place: Place, code: Code, found: Reachable) -> None:
         if part in CHANGING_MODULES:
             raise changing(found.text(place))
         code.modules.setdefault(place.name, part)
-        found.note("is", place, part)
+        found.same(place, part)
         if part is math:
             found.maths.append((place, part))
     else:
@@ -160,7 +182,7 @@ def _users_module(module: types.ModuleType, place: Place, code: Code, found: Rea
         number = found.seen[id(module)] = len(found.objects)
         found.objects.append(module)
         found.places.append(place)
-    found.note("is", place, module)
+    found.same(place, module)
     for name in code.attributes:
         if (number, name) not in found.known and module.__dict__.get(name, module) is not module:
             found.known.add((number, name))
@@ -211,7 +233,7 @@ def builtin(value: Any, number: int, found: Reachable) -> None:
     if isinstance(owner, types.ModuleType) or owner is None:
         if owner in CHANGING_MODULES:
             raise changing(found.text(number))
-        found.note("is", number, value)
+        found.same(number, value)
         _outside(value, number, found)
         if owner is math and replaceable(found.places[number], found):
             found.maths.append((found.places[number], value))
@@ -236,14 +258,14 @@ def module(value: Any, number: int, found: Reachable) -> None:
         raise changing(found.text(number))
     if not is_library_module(value):
         raise found.refusal(number, "is a module of yours held as a value, so that what is read of it cannot be seen")
-    found.note("is", number, value)
+    found.same(number, value)
     for kind in dict.fromkeys([kind for _, kind in _OF_PROCESS.get(value, ())]):
         found.note("process", number, (kind, process(kind)))
 
 
 def identity(value: Any, number: int, found: Reachable) -> None:
     """Something that cannot change: itself."""
-    found.note("is", number, value)
+    found.same(number, value)
 
 
 def wrapper(value: Any, number: int, found: Reachable) -> None:
@@ -253,7 +275,7 @@ def wrapper(value: Any, number: int, found: Reachable) -> None:
 
 
 def property_(value: Any, number: int, found: Reachable) -> None:
-    """A property: its getter."""
+    """A property: its getter, setter and deleter."""
     found.note("type", number, type(value))
-    name = "fget" if isinstance(value, property) else "func"
-    found.look(getattr(value, name), Place(number, "attribute", name))
+    for name in ("fget", "fset", "fdel") if isinstance(value, property) else ("func",):
+        found.look(getattr(value, name), Place(number, "attribute", name))

@@ -20,7 +20,7 @@ from ..tree import registered
 from . import functions, objects, values
 from .reachable import Handler, Place, Reachable, changing
 
-__all__ = ["handle"]
+__all__ = ["cached", "handle"]
 
 _RANDOM_TYPES = (random.Random, np.random.RandomState, np.random.Generator)
 
@@ -52,6 +52,8 @@ def _other(value: Any, number: int, found: Reachable) -> None:
     if type(value).__name__ in ("Jitted", "_lru_cache_wrapper") and hasattr(value, "__wrapped__"):
         found.rigid = found.rigid or type(value).__name__ != "Jitted"
         found.note("type", number, type(value))
+        if type(value).__name__ != "Jitted":
+            found.note("cached", number, cached(value))
         found.look(value.__wrapped__, Place(number, "attribute", "__wrapped__"))
         names = objects.public_names(value)
         found.note("public", number, names)
@@ -59,6 +61,9 @@ def _other(value: Any, number: int, found: Reachable) -> None:
             found.look(value.__dict__[name], Place(number, ".", name))
         return
     kind: Any = type(value)
+    if (kind.__module__, kind.__name__) in _BY_TEXT:
+        values.by_text(value, number, found)
+        return
     entry = registered(kind)
     if entry is not None and objects.is_written_in_c(kind):
         parts, static = entry[0](value)
@@ -68,15 +73,20 @@ def _other(value: Any, number: int, found: Reachable) -> None:
     objects.object_(value, number, found)
 
 
+def cached(value: Any) -> int:
+    """How many results a function with a cache keeps: what it computes anew, or does once only, depends on that."""
+    return int(value.cache_info().currsize)
+
+
 _WITH_ATTRIBUTES = (
-    values.sequence, values.mapping, values.set_, values.complex_, values.static, values.array,
+    values.sequence, values.mapping, values.set_, values.number, values.plain_, values.array,
 )  # fmt: skip
 """What a subclass may add attributes to."""
 _HANDLERS: dict[type, Handler] = {
-    complex: values.complex_,
+    complex: values.number,
     dtype: values.static,
-    range: values.static,
-    slice: values.slice_,
+    range: values.by_text,
+    slice: values.by_text,
     type(Ellipsis): values.static,
     list: values.sequence,
     tuple: values.sequence,
@@ -102,16 +112,24 @@ _HANDLERS: dict[type, Handler] = {
     np.ufunc: functions.identity,
     logging.Logger: values.logger,
     RemovableHandle: values.hook_handle,
-    functools.partial: functions.partial,
     staticmethod: functions.wrapper,
     classmethod: functions.wrapper,
     property: functions.property_,
     functools.cached_property: functions.property_,
     type: objects.class_,
 }
+_BY_TEXT = frozenset({
+    ("decimal", "Decimal"), ("fractions", "Fraction"), ("uuid", "UUID"), ("pathlib", "PosixPath"),
+    ("pathlib", "PurePosixPath"), ("pathlib", "WindowsPath"), ("pathlib", "PureWindowsPath"),
+    *[("datetime", name) for name in ("date", "datetime", "time", "timedelta", "timezone")],
+    *[("operator", name) for name in ("attrgetter", "itemgetter", "methodcaller")],
+})  # fmt: skip
+"""Classes, by module and name, of constants that their text tells apart: not imported for this."""
 _FALLBACKS: tuple[tuple[Any, Handler], ...] = (
-    ((bool, int, str, bytes, enum.Enum, np.dtype), values.static),
-    ((float, complex), values.complex_),
+    (enum.Enum, objects.enum_),
+    ((int, str, bytes), values.plain_),
+    (np.dtype, values.static),
+    ((float, complex), values.number),
     (type, objects.class_),
     (types.ModuleType, functions.module),
     ((list, tuple), values.sequence),
@@ -120,4 +138,5 @@ _FALLBACKS: tuple[tuple[Any, Handler], ...] = (
     (np.generic, values.array),
     (np.ndarray, values.array),
     (logging.Logger, values.logger),
+    (functools.partial, functions.partial),
 )

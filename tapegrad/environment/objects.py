@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import contextlib
 import enum
 import functools
 import sys
@@ -13,12 +14,12 @@ from typing import Any
 
 from ..code_objects import code_of, is_library_module
 from ..errors import UnsupportedError
-from .reachable import CHANGING_MODULES, Place, Reachable, changing
+from .reachable import CHANGING_MODULES, PLAIN, Place, Reachable, changing
 from .values import attributes
 
 __all__ = [
-    "called", "class_", "class_names", "has_slots", "inherited", "is_users", "is_written_in_c", "object_",
-    "public_names", "registered_with", "slots_of",
+    "called", "class_", "class_names", "enum_", "given_names", "has_slots", "held_slots", "inherited", "is_users",
+    "is_written_in_c", "object_", "public_names", "registered_with", "slots_of",
 ]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -26,7 +27,8 @@ _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
 
 def class_(value: Any, number: int, found: Reachable) -> None:
     """A class: its variables and methods, and its bases."""
-    found.note("is", number, value)
+    found.same(number, value)
+    found.rigid = found.rigid or value is type
     if isinstance(value, abc.ABCMeta):
         found.note("registered", number, registered_with(value))
     module = sys.modules.get(value.__module__)
@@ -36,15 +38,16 @@ def class_(value: Any, number: int, found: Reachable) -> None:
         return
     if type(value) is not type:
         found.look(type(value), Place(number, "class", type(value).__name__))
+    found.same(Place(number, "attribute", "__mro__"), value.__mro__)
     for base in value.__mro__:
         if base is not value:
             if not is_library_module(sys.modules.get(base.__module__)):
                 found.look(base, Place(number, "base", (value.__mro__.index(base), base.__name__)))
             continue
-        parts = [(name, part) for name, part in vars(base).items() if not _is_machinery(name, part)]
-        found.note("class", number, tuple([name for name, _ in parts]))
-        for name, part in parts:
-            inner = Place(number, "variable", name)
+        names = class_names(value)
+        found.note("class", number, names)
+        for name in names:
+            part, inner = vars(value)[name], Place(number, "variable", name)
             if name in _CONSTRUCTORS and found.places[number].how in ("class", "base"):
                 _visit_leniently(part, inner, found)
             else:
@@ -59,20 +62,32 @@ def _visit_leniently(value: Any, place: Place, found: Reachable) -> None:
         found.latent.append(error.with_traceback(None))
 
 
+_MACHINERY = frozenset({
+    "__module__", "__dict__", "__weakref__", "__doc__", "__qualname__", "__annotations__", "__slots__",
+    "__abstractmethods__", "__parameters__", "__orig_bases__", "__type_params__", "__static_attributes__",
+    "__firstlineno__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dataclass_fields__",
+    "__dataclass_params__", "__match_args__", "_abc_impl",
+})  # fmt: skip
+"""What Python itself puts into classes, and nobody changes."""
+
+
 def _is_machinery(name: str, part: Any) -> bool:
     """Whether a class attribute is Python's own and holds nothing of the user's."""
-    if name.startswith("__") and name.endswith("__"):
-        return not isinstance(part, types.FunctionType)
+    if name in _MACHINERY or (name == "__hash__" and part is None):
+        return True
     if isinstance(part, types.FunctionType | staticmethod | classmethod | property):
         return False
     # a slot, the field of a named tuple and the like are descriptors written in C
     kind: Any = type(part)
-    return name == "_abc_impl" or (hasattr(kind, "__get__") and is_written_in_c(kind))
+    return hasattr(kind, "__get__") and is_written_in_c(kind) and not hasattr(part, "__wrapped__")
 
 
 def class_names(cls: type) -> tuple[str, ...]:
     """The names in a class that hold something of the user's."""
-    return tuple([name for name, part in vars(cls).items() if not _is_machinery(name, part)])
+    names = [name for name, part in vars(cls).items() if not _is_machinery(name, part)]
+    if isinstance(cls, enum.EnumMeta):  # what it keeps of its members is found by them
+        names = [name for name in names if not (name.startswith("_") and name.endswith("_")) or name.startswith("__")]
+    return tuple(names)
 
 
 _abstract: weakref.WeakKeyDictionary[type, tuple[Any, frozenset[Any]]] = weakref.WeakKeyDictionary()
@@ -119,21 +134,41 @@ def object_(value: Any, number: int, found: Reachable) -> None:
 def inherited(value: Any, number: int, found: Reachable) -> None:
     """The class of an object, and what the object keeps in attributes and slots."""
     kind: Any = type(value)
-    if isinstance(value, enum.Enum):
-        return
     if is_written_in_c(kind):
         attributes(value, number, found)  # which an OrderedDict may be given
         return
-    slots = slots_of(value)
+    slots = held_slots(value)
     if has_slots(kind):
-        found.note("slots", number, (kind, slots))
+        found.note("slots", number, (kind, tuple(slots)))
     elif not found.checks or found.checks[-1].place != number:  # else its type has been looked at
         found.note("type", number, kind)
     if id(kind) not in found.seen:
         found.look(kind, Place(number, "class", kind.__name__))
     attributes(value, number, found)
-    for name in slots:
-        found.look(getattr(value, name), Place(number, "slot", name))
+    for name, part in slots.items():
+        found.look(part, Place(number, "slot", name))
+
+
+def enum_(value: Any, number: int, found: Reachable) -> None:
+    """A member of an enumeration: its class, and what it was given besides a plain value."""
+    found.same(number, value)
+    kind = type(value)
+    if id(kind) not in found.seen:
+        found.look(kind, Place(number, "class", kind.__name__))
+    names = given_names(value)
+    found.note("given", number, names)
+    for name in names:
+        found.look(value.__dict__[name], Place(number, ".", name))
+    if type(value._value_) not in PLAIN:
+        found.look(value._value_, Place(number, ".", "_value_"))
+
+
+_OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_"})
+
+
+def given_names(value: Any) -> tuple[str, ...]:
+    """The attributes of a member of an enumeration that are the user's."""
+    return tuple([name for name in value.__dict__ if name not in _OF_MEMBERS])
 
 
 def public_names(value: Any) -> tuple[str, ...]:
@@ -143,8 +178,17 @@ def public_names(value: Any) -> tuple[str, ...]:
 
 def slots_of(value: Any) -> tuple[str, ...]:
     """The names of the slots of an object that hold something."""
-    kind: Any = type(value)
-    return tuple([name for base in kind.__mro__ for name in _slots(base) if hasattr(value, name)])
+    return tuple(held_slots(value))
+
+
+def held_slots(value: Any) -> dict[str, Any]:
+    """What the slots of an object hold, by name; no code of its class is run."""
+    found: dict[str, Any] = {}
+    for base in type(value).__mro__:
+        for name in _slots(base):
+            with contextlib.suppress(AttributeError, KeyError):  # an empty one
+                found.setdefault(name, vars(base)[name].__get__(value))
+    return found
 
 
 def is_users(value: Any) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import collections
 import datetime as dt
+import enum
 import random
 import secrets
 import time
+import types
 import uuid
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
@@ -16,10 +18,16 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..tape.number import plain
 
-__all__ = ["CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "replaceable"]
+__all__ = [
+    "CHANGING_MODULES", "PLAIN", "Check", "Handler", "Place", "Reachable", "changing", "is_value", "replaceable",
+    "slot_of",
+]  # fmt: skip
 
 PLAIN = frozenset({bool, int, str, bytes, type(None)})
 CHANGING_MODULES = (random, secrets, np.random, time, dt, uuid)
+
+
+_LARGE = 1 << 16  # no address is smaller
 
 
 class Place(NamedTuple):
@@ -50,8 +58,8 @@ class Reachable:
     """
 
     __slots__ = (
-        "_handle", "ambiguous", "checks", "floats", "followed", "growing", "ints", "key", "known", "latent", "lists",
-        "maths", "named", "objects", "outside", "places", "rigid", "seen", "tensors",
+        "_handle", "ambiguous", "checks", "floats", "followed", "growing", "identified", "ints", "key", "known",
+        "large", "latent", "lists", "maths", "named", "objects", "outside", "places", "rigid", "seen", "tensors",
     )  # fmt: skip
 
     def __init__(
@@ -74,6 +82,8 @@ class Reachable:
         self.latent: list[UnsupportedError] = []  # what would be wrong if constructors were called
         self.outside: list[tuple[Place, Any]] = []  # where functions are that reach the world outside
         self.maths: list[tuple[Place, Any]] = []  # where `math` and functions of it are
+        self.identified = False  # whether code asks for the ids of objects
+        self.large: set[int] = set()  # the ints that could be ids
         self.named = False  # whether code asks what functions and classes are called
         self.rigid = False  # whether code could tell a followed number from a plain one, or remember it
 
@@ -90,7 +100,7 @@ class Reachable:
         self.key.append((kind, expected))
 
     def same(self, place: Any, value: Any) -> None:
-        """A check that something, which perhaps has no hash, is the very same."""
+        """A check that something is the very same: the check keeps it alive, so that its id is its own."""
         self.checks.append(Check("is", place, value))
         self.key.append(("is", id(value)))
 
@@ -99,7 +109,7 @@ class Reachable:
         if isinstance(place, int):
             place = self.places[place]
         parent, how, name = place
-        if how in ("argument", "function", "root", "cell", "global", "module", "self"):
+        if how in ("argument", "builtin", "function", "root", "cell", "global", "module", "self"):
             return str(name[1]) if how == "cell" else str(name)
         if how in ("wrapped", "class", "key", "hooks"):
             return {"class": "the class of ", "key": "a key of ", "wrapped": "", "hooks": "the hooks of "}[
@@ -122,6 +132,8 @@ class Reachable:
             self.floats.append((place, value))
             return
         if kind in PLAIN:
+            if kind is int and value > _LARGE:
+                self.large.add(value)
             self.checks.append(Check("value", place, value))
             self.key.append((kind, value))
             return
@@ -136,8 +148,8 @@ class Reachable:
         number = len(self.objects)
         self.objects.append(value)
         self.places.append(place)
-        if kind is not tuple:
-            self.seen[id(value)] = number  # a tuple is a value: floats in it may be followed, in each place anew
+        if not is_value(value):
+            self.seen[id(value)] = number
         self._handle(value, number, self)
 
     def _float(self, value: Any, place: Place) -> None:
@@ -156,6 +168,11 @@ class Reachable:
         return UnsupportedError(f"jit: {self.text(number)} {what}: pass what the function needs of it as an argument")
 
 
+def is_value(x: Any) -> bool:
+    """Whether this is a tuple: floats in it may be followed, in each place anew. One with attributes is an object."""
+    return isinstance(x, tuple) and not hasattr(x, "__dict__")
+
+
 Handler = Callable[[Any, int, Reachable], None]
 """Adds an object, by its number, and all that it holds, to what was found."""
 
@@ -163,20 +180,43 @@ Handler = Callable[[Any, int, Reachable], None]
 def replaceable(place: Place, found: Reachable) -> bool:
     """Whether something else can be put where this is, for as long as a recording takes."""
     while True:
-        parent, how, _ = place
-        if how in ("argument", ".", "cell", "global", "slot"):
+        parent, how, name = place
+        if how == "slot":
+            return slot_of(type(found.objects[parent]), name) is not None
+        if how == "variable":
+            return not isinstance(found.objects[parent], enum.EnumMeta)
+        if how in ("argument", ".", "cell", "global"):
             return True
         if how not in ("[", "under"):
             return False
-        holder: Any = found.objects[parent]
-        if type(holder).__setitem__ in _PLAIN_WRITES if hasattr(type(holder), "__setitem__") else False:
-            return True
-        if not isinstance(holder, tuple):
+        kind: Any = type(found.objects[parent])
+        if not _is_plain(kind):
             return False
+        if not issubclass(kind, tuple):
+            return True
         place = found.places[parent]
 
 
-_PLAIN_WRITES = (dict.__setitem__, list.__setitem__, collections.OrderedDict.__setitem__)
+def slot_of(kind: Any, name: str) -> Any:
+    """The descriptor of the slot that an attribute of instances of a class is; None if something else is there."""
+    found = next((vars(base)[name] for base in kind.__mro__ if name in vars(base)), None)
+    return found if type(found) is types.MemberDescriptorType else None
+
+
+def _is_plain(kind: Any) -> bool:
+    """Whether instances of a class hold what a built-in container does, and another one can be made."""
+    if kind in (dict, list, tuple):
+        return True
+    base = next((base for base in (collections.OrderedDict, dict, list, tuple) if issubclass(kind, base)), None)
+    if base is None or any(getattr(kind, name, None) is not getattr(base, name, None) for name in _ACCESS):
+        return False
+    try:
+        return base is not tuple or tuple.__new__(kind) is not None
+    except TypeError:  # such as time.struct_time, which holds more
+        return False
+
+
+_ACCESS = ("__getitem__", "__setitem__", "__iter__")
 
 
 def changing(where: str) -> UnsupportedError:

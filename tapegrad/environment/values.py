@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import collections
-import enum
+import types
 from typing import Any
+
+import numpy as np
 
 from ..errors import UnsupportedError
 from ..tape import TensorBase
 from .reachable import PLAIN, Place, Reachable, replaceable
 
 __all__ = [
-    "array",
-    "attributes",
-    "complex_",
-    "hook_handle",
-    "hooks_of",
-    "logger",
-    "mapping",
-    "namespace",
-    "sequence",
-    "set_",
-    "slice_",
-    "static",
+    "array", "array_of", "attributes", "attributes_of", "builtin_of", "by_text", "hook_handle", "hooks_of", "logger",
+    "mapping", "namespace", "number", "number_of", "plain_", "plain_of", "sequence", "set_", "set_of", "static",
     "tensor",
-]
+]  # fmt: skip
 
 _MOST_BYTES = 1 << 16
 
@@ -57,16 +49,42 @@ def hook_handle(value: Any, number: int, found: Reachable) -> None:
 
 def attributes(value: Any, number: int, found: Reachable) -> None:
     """What is kept in `__dict__`."""
-    held = getattr(value, "__dict__", None)
+    held = attributes_of(value)
     if held is not None:
         found.note("attributes", number, tuple(held))
         for name, part in held.items():
             found.look(part, Place(number, ".", name))
 
 
-def complex_(value: Any, number: int, found: Reachable) -> None:
-    """A number by its text: nan is nan."""
-    found.note("repr", number, (type(value), repr(value)))
+def attributes_of(value: Any) -> dict[str, Any] | None:
+    """The `__dict__` of an object, None without one; no code of its class is run."""
+    try:
+        held: dict[str, Any] = object.__getattribute__(value, "__dict__")
+    except AttributeError:
+        return None
+    return held
+
+
+def number(value: Any, number: int, found: Reachable) -> None:
+    """A float or a complex number by its text, for nan is nan; of a subclass, as the number that it is."""
+    found.note("number", number, number_of(value))
+
+
+def number_of(value: Any) -> tuple[Any, str]:
+    """What tells a number from all others, and from those of other classes."""
+    return type(value), (float if isinstance(value, float) else complex).__repr__(value)
+
+
+def plain_(value: Any, number: int, found: Reachable) -> None:
+    """An int, a string or bytes of a subclass."""
+    found.note("plain", number, plain_of(value))
+
+
+def plain_of(value: Any) -> tuple[Any, Any]:
+    """What tells it from all others, whatever its class says of equality."""
+    if isinstance(value, int):
+        return type(value), int.__index__(value)
+    return type(value), (str if isinstance(value, str) else bytes).__getitem__(value, slice(None))
 
 
 def static(value: Any, number: int, found: Reachable) -> None:
@@ -74,9 +92,9 @@ def static(value: Any, number: int, found: Reachable) -> None:
     found.note("equal", number, value)
 
 
-def slice_(value: Any, number: int, found: Reachable) -> None:
-    """A slice, by its text."""
-    found.note("repr", number, (slice, repr(value)))
+def by_text(value: Any, number: int, found: Reachable) -> None:
+    """A constant that its text tells from all others of its class."""
+    found.note("repr", number, (type(value), repr(value)))
 
 
 def array(value: Any, number: int, found: Reachable) -> None:
@@ -86,7 +104,23 @@ def array(value: Any, number: int, found: Reachable) -> None:
             f"jit: {found.text(number)} is a NumPy array of {value.nbytes} bytes, which cannot be watched for changes: "
             "make it a tensor, or pass it as one"
         )
-    found.note("array", number, (type(value), value.shape, value.dtype, value.tobytes()))
+    found.note("array", number, array_of(value))
+
+
+def array_of(value: Any) -> tuple[Any, ...]:
+    """What tells an array or a NumPy number from all others: how it lies in memory, too."""
+    layout = (value.strides, value.flags.writeable) if isinstance(value, np.ndarray) else ()
+    return type(value), value.shape, value.dtype, *layout, value.tobytes()
+
+
+_CONTAINERS: tuple[Any, ...] = (
+    list, tuple, collections.deque, collections.OrderedDict, dict, types.MappingProxyType, set, frozenset,
+)  # fmt: skip
+
+
+def builtin_of(value: Any) -> Any:
+    """The container of Python's own that this is, or inherits from: its methods show what is there, no user's do."""
+    return next(kind for kind in _CONTAINERS if isinstance(value, kind))
 
 
 def sequence(value: Any, number: int, found: Reachable) -> None:
@@ -96,40 +130,52 @@ def sequence(value: Any, number: int, found: Reachable) -> None:
         found.note("type", number, list)
         found.growing.append(number)
         return
-    found.note("length", number, (type(value), len(value)))
+    parts = [*builtin_of(value).__iter__(value)]
+    found.note("length", number, (type(value), len(parts)))
     if isinstance(value, collections.deque):
         found.look(value.maxlen, Place(number, "attribute", "maxlen"))
-    for i, part in enumerate(value):
+    for i, part in enumerate(parts):
         found.look(part, Place(number, "[", i))
 
 
 def mapping(value: Any, number: int, found: Reachable) -> None:
     """A dict: its keys in order, and its values."""
-    names = [*value]
+    kind = builtin_of(value)
+    names = [*kind.__iter__(value)]
     if all(type(name) is str for name in names):
         found.note("names", number, (type(value), tuple(names)))
     else:
-        found.note("length", number, (type(value), len(value)))
+        found.note("length", number, (type(value), len(names)))
         for i, name in enumerate(names):
             found.look(name, Place(number, "key", i))
     if isinstance(value, collections.defaultdict):
         found.look(value.default_factory, Place(number, "attribute", "default_factory"))
-    for name in names:
+    for name, part in kind.items(value):
         key = None if type(name) in PLAIN else found.seen.get(id(name))
         place = Place(number, "[", name) if key is None else Place(number, "under", key)
-        found.look(value[name], place)
+        found.look(part, place)
 
 
 def set_(value: Any, number: int, found: Reachable) -> None:
-    """A set of plain values."""
-    if any(type(part) not in PLAIN and not isinstance(part, float | enum.Enum) for part in value):
-        raise found.refusal(number, "is a set of objects, which come in no fixed order")
-    found.note("set", number, (type(value), frozenset((type(part), part) for part in value)))
+    """A set: what is in it, in the order in which it comes."""
+    parts = [*builtin_of(value).__iter__(value)]
+    if all(type(part) in PLAIN or type(part) is float for part in parts):
+        found.note("set", number, set_of(value))
+        found.large.update([part for part in parts if type(part) is int])
+        return
+    found.note("length", number, (type(value), len(parts)))
+    for i, part in enumerate(parts):
+        found.look(part, Place(number, "key", i))
+
+
+def set_of(value: Any) -> tuple[Any, ...]:
+    """What tells a set of plain values from all others."""
+    return type(value), tuple([(type(part), repr(part)) for part in builtin_of(value).__iter__(value)])
 
 
 def logger(value: Any, number: int, found: Reachable) -> None:
     """What it writes is for people, like print's output; whether it does may be asked."""
-    found.note("is", number, value)
+    found.same(number, value)
     found.note("level", number, value.getEffectiveLevel())
 
 

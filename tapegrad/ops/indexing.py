@@ -45,7 +45,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         source, out = out, _gather_many(out, advanced)
         recorder = state.recorder
         if recorder is not None and recorder.strict and not any(part._array.ndim for part in advanced.values()):
-            recorder.picked(out, source)
+            recorder.picked(renamed("SelectBackward0", out), source, advanced)
         return out
     if basic is not None:
         return out

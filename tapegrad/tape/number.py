@@ -104,7 +104,8 @@ def outcome_of(value: Any) -> Any:
 _ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add, "sub": operator.sub, "mul": operator.mul, "truediv": operator.truediv,
     "floordiv": operator.floordiv, "mod": operator.mod, "pow": operator.pow, "neg": operator.neg, "pos": operator.pos,
-    "abs": operator.abs,
+    "abs": operator.abs, "and": operator.and_, "or": operator.or_, "xor": operator.xor, "lshift": operator.lshift,
+    "rshift": operator.rshift, "invert": operator.invert,
 }  # fmt: skip
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     name: getattr(math, name)
@@ -133,10 +134,12 @@ def can_fail(operation: str, operands: Sequence[Any]) -> bool:
     if operation in ("truediv", "floordiv", "mod"):
         divisor = operands[1]
         return type(divisor) is Number or not divisor or (type(divisor) is not float and abs(divisor) > _LARGEST)
-    return operation == "pow" or operation.startswith("math.") or operation.lstrip("?") in _FAILING
+    return operation in _OF_INTS or operation.startswith("math.") or operation.lstrip("?") in _FAILING
 
 
 _LARGEST = 1 << 53
+_OF_INTS = frozenset({"pow", "and", "or", "xor", "lshift", "rshift", "invert"})
+"""What gives, or takes, other types than floats."""
 _FAILING = frozenset({"int", "float", "complex", "index", "round", "trunc", "floor", "ceil", "format"})
 
 
@@ -166,7 +169,6 @@ class Numbers:
 
     def input(self, place: int, value: Any) -> Number:
         """The followed number at `place` of the environment."""
-        value = float(value) if type(value) is np.float64 else value  # which is not weak beside tensors
         return Number(self, self._note("input", (place,), (False,), value), value)
 
     def item(self, var: Var, value: Any) -> Number:
@@ -345,6 +347,11 @@ class Number:
     __floordiv__, __rfloordiv__ = _computed("floordiv")
     __mod__, __rmod__ = _computed("mod")
     __pow__, __rpow__ = _computed("pow")
+    __and__, __rand__ = _computed("and")
+    __or__, __ror__ = _computed("or")
+    __xor__, __rxor__ = _computed("xor")
+    __lshift__, __rlshift__ = _computed("lshift")
+    __rshift__, __rrshift__ = _computed("rshift")
 
     __lt__ = _compared("lt")
     __le__ = _compared("le")
@@ -364,6 +371,9 @@ class Number:
 
     def __abs__(self) -> Any:
         return self._compute("abs", self)
+
+    def __invert__(self) -> Any:
+        return self._compute("invert", self)
 
     def __divmod__(self, other: Any) -> Any:
         return self // other, self % other

@@ -9,7 +9,7 @@ import numpy as np
 from ..storage import Storage
 from .variable import TensorBase, View, chain_of, storage_of, wrap
 
-__all__ = ["Undo", "owner_of", "whole_of"]
+__all__ = ["Undo", "owner_of", "place_of", "whole_of"]
 
 _Array = np.ndarray[Any, Any]
 
@@ -60,7 +60,7 @@ def whole_of(t: TensorBase) -> TensorBase | None:
             seen = prim.forward(seen, **params)
     except (ValueError, IndexError):
         return None
-    if _place(seen) != _place(t._array):
+    if place_of(seen) != place_of(t._array):
         return None
     whole = wrap(owner)
     whole._storage = Storage(storage_of(t).memory)
@@ -68,7 +68,8 @@ def whole_of(t: TensorBase) -> TensorBase | None:
     return whole
 
 
-def _place(a: _Array) -> tuple[Any, ...]:
+def place_of(a: _Array) -> tuple[Any, ...]:
+    """Which elements of memory an array shows, and as what."""
     return a.__array_interface__["data"], a.shape, a.strides, a.dtype
 
 

@@ -19,7 +19,7 @@ from ..storage import Storage
 from .inplace import write_through
 from .primitive import PRIMITIVES, Primitive
 from .program import Step, Tape, Var
-from .recorded_inputs import Undo, owner_of, whole_of
+from .recorded_inputs import Undo, owner_of, place_of, whole_of
 from .source import user_source
 from .state import Watcher, state
 from .variable import Chain, TensorBase, base_of, chain_of, wrap
@@ -36,9 +36,12 @@ class Entry:
 
     The tensor is known weakly (`reference`), so that a recording needs no more memory than what it records, unless it
     is `pinned`: as a leaf, or on memory that others may look at. Of one that is gone, `var` is what it was.
+
+    `left` has a tensor for each memory that this one looked at before its `.data` was assigned, the first one first:
+    that stands for what it was there.
     """
 
-    __slots__ = ("base", "leaf", "pinned", "reference", "seen", "twin", "var")
+    __slots__ = ("base", "leaf", "left", "pinned", "reference", "seen", "twin", "var")
 
     def __init__(
         self, tensor: TensorBase, var: Var, seen: Any, base: TensorBase | None = None, *, shares: bool = False
@@ -51,14 +54,15 @@ class Entry:
         self.seen = seen
         self.base = base
         self.twin: Entry | None = None
+        self.left: tuple[TensorBase, ...] = ()
 
 
 class Memory:
     """The present value of a storage: that of the tensor that looks at it through `chain`.
 
-    `count` is the number of writes so far; `inputs` the positions of the tape's inputs on this memory, and `root` that
-    of the one which shows all that the others do; `overwritten` the values that were written over through `.data`,
-    which autograd does not notice.
+    `count` is the number of writes so far; `inputs` the positions of the tape's inputs that were on this memory when
+    the recording began, and `root` that of the one which shows all that the others do; `overwritten` the values that
+    were written over through `.data`, which autograd does not notice.
     """
 
     __slots__ = ("chain", "count", "inputs", "overwritten", "root", "var")
@@ -89,7 +93,7 @@ class RecordedMemory(Watcher):
         self.labels: dict[int, str] = {}
         self.captures: list[TensorBase] = []
         self.undone = Undo()
-        self.replaced: list[int] = []
+        self.assigned: list[int] = []  # the inputs whose `.data` was assigned
         self.scope: tuple[int, ...] = ()
         self._entries: dict[int, Entry] = {}
         self._results: dict[int, tuple[weakref.ref[Any], Entry]] = {}  # by arrays, of which a walk makes tensors anew
@@ -236,6 +240,44 @@ class RecordedMemory(Watcher):
         var = self.read(t)
         return self._entries[id(t)].leaf if t._node is None else var
 
+    def home(self, position: int) -> TensorBase:
+        """What the input at a position was when the recording began: itself, or what stands for that."""
+        t = self.captures[position]
+        left = self._entries[id(t)].left
+        return left[0] if left else t
+
+    @property
+    def replaced(self) -> list[int]:
+        """The inputs that look, by an assignment to their `.data`, at other memory than at first, or otherwise."""
+        return [i for i in sorted(self.assigned) if not _look_alike(self.home(i), self.captures[i])]
+
+    def leave(self, t: TensorBase) -> None:
+        """`t` is about to look at other memory: views of it go on looking at what it was, which is returned."""
+        old, entry, memory = self.read(t), self._entries[id(t)], self.memory_of(t)
+        stand = wrap(t._array)
+        stand._storage, stand._view = t._storage, t._view
+        stand._requires_grad, stand._node, stand._index = t._requires_grad, t._node, t._index
+        stand._accumulator = t._accumulator
+        lasting = memory is not None or id(t) in self._inputs
+        known = self._entries[id(stand)] = Entry(stand, old, entry.seen, entry.base, shares=lasting)
+        if lasting:
+            entry.left = (*entry.left, stand)
+        self.know_result(t._array, known)
+        if memory is not None:
+            for view in [e for e in self._entries.values() if e.base is t]:
+                if (seen := view.reference()) is not None:
+                    self.read(seen)
+                view.base, view.seen = stand, old
+
+    def _base_now(self, t: TensorBase) -> TensorBase | None:
+        """What `t` is a view of to autograd, or what stands for that, as it was on the memory of `t`."""
+        base = base_of(t)
+        if base is None or self.share(base, t):
+            return base
+        known = self._entries.get(id(base))
+        left = known.left if known is not None and known.reference() is base else ()
+        return next((stand for stand in left if self.share(stand, t)), None)
+
     def _base_of(self, t: TensorBase) -> TensorBase:
         """The tensor that a write to `t` gives a new value: `t` itself unless it is a view."""
         while (base := self._entries[id(t)].base) is not None:
@@ -244,7 +286,7 @@ class RecordedMemory(Watcher):
 
     def _enter(self, t: TensorBase) -> Entry:
         """First sight of `t`: a view of something, an alias of known memory, or a capture."""
-        base = base_of(t)
+        base = self._base_now(t)
         if base is not None:
             var = self.read(base)
             return Entry(t, self._through(var, chain_of(t)[len(chain_of(base)) :]), var, base, shares=True)
@@ -334,35 +376,36 @@ class RecordedMemory(Watcher):
         memory = self.memory_of(t)
         if id(t) in self._inputs and (memory is None or not memory.inputs):
             memory = self.register(t)
-        if memory is not None and memory.inputs and not memory.count:
+        if memory is not None and memory.inputs and not memory.count and memory.root < 0:
             self._open(memory)
         self.register(self._base_of(t))
 
     def _open(self, memory: Memory) -> None:
         """Inputs are on memory that will be written to: find one that shows all of it, and keep the values before."""
-        if len(memory.inputs) > 1 or chain_of(self.captures[memory.inputs[0]]):
+        if len(memory.inputs) > 1 or chain_of(self.home(memory.inputs[0])):
             self._relate(memory)
-        given = [(position, self.captures[position]) for position in memory.inputs]
+        given = [(position, self.home(position)) for position in memory.inputs]
         memory.root, root = min(given, key=lambda entry: len(chain_of(entry[1])))
         if any(chain_of(t)[: len(chain_of(root))] != chain_of(root) for _, t in given):
             root = self._whole(root)
             memory.root = self._inputs[id(root)]
         beside = set(self._owners.get(id(owner_of(root._array)), ())) - set(memory.inputs)
-        if any(np.may_share_memory(self.captures[position]._array, root._array) for position in beside):
+        if any(np.may_share_memory(self.home(position)._array, root._array) for position in beside):
             raise self.unsupported("an in-place write to memory that inputs share only through NumPy: clone() one")
         entry = self._entries[id(root)]
         memory.var, memory.chain = entry.var, chain_of(root)
         for position in memory.inputs:
-            self.tape.values[position] = self.undone.keep(self.captures[position])
+            self.tape.values[position] = self.undone.keep(self.home(position))
 
     def _relate(self, memory: Memory) -> None:
         """Several inputs share memory: those that autograd knows as views get their base."""
         if not self.follows_effects:
             raise self.unsupported("an in-place write to an input that shares its memory with another tensor")
-        for t in [self.captures[position] for position in memory.inputs]:
-            base = base_of(t)
+        for t in [self.home(position) for position in memory.inputs]:
+            base = self._base_now(t)
             if base is not None:
-                self.add_input(base)
+                if base is base_of(t):
+                    self.add_input(base)
                 entry = self._entries[id(t)]
                 entry.base, entry.seen = base, self._entries[id(base)].var
 
@@ -379,7 +422,7 @@ class RecordedMemory(Watcher):
         new = self.read(out)
         if t._storage is not None and t._storage.origin is not None:
             memory = self.register(t)
-            entries = [e for e in self._entries.values() if e.pinned is not None and self._shares(e.pinned, t)]
+            entries = [e for e in self._entries.values() if e.pinned is not None and self.share(e.pinned, t)]
             memory.overwritten += [memory.var, *[e.var for e in entries]]
         self._take(t, new, tracked)
 
@@ -388,6 +431,11 @@ class RecordedMemory(Watcher):
         base = self._base_of(t)
         entry, memory = self._entries[id(base)], self.register(base)
         if base is not t:
+            if tracked and base is not base_of(t):
+                raise self.unsupported(
+                    "an in-place write, with a gradient, through a view of a tensor whose .data was assigned since: "
+                    "make the view anew"
+                )
             new = self._write_through(entry.var, chain_of(t)[len(chain_of(base)) :], new)
         entry.var = new if tracked else self._rebind(entry.var, new)
         memory.count += 1
@@ -395,7 +443,8 @@ class RecordedMemory(Watcher):
         chain = chain_of(base)[len(memory.chain) :]
         memory.var = self._write_through(self.stopped(memory.var), chain, self.stopped(new)) if chain else entry.var
 
-    def _shares(self, a: TensorBase, b: TensorBase) -> bool:
+    def share(self, a: TensorBase, b: TensorBase) -> bool:
+        """Whether two tensors are on one memory."""
         return a._storage is not None and b._storage is not None and a._storage.memory is b._storage.memory
 
     def written(self) -> list[tuple[int, Var]]:
@@ -403,9 +452,32 @@ class RecordedMemory(Watcher):
 
         Of several on one memory, that which shows all that the others do.
         """
-        roots = [memory.root for memory in self._memory.values() if memory.count and memory.inputs]
-        positions = sorted({*roots, *self.replaced})
-        return [(position, self.read(self.captures[position])) for position in positions]
+        moved = self.replaced
+        roots = [root for memory in self._written_memory() if (root := self._root_there(memory, moved)) is not None]
+        return [(position, self.read(self.captures[position])) for position in sorted({*roots, *moved})]
+
+    def parting(self) -> list[tuple[int, Var]]:
+        """The inputs whose `.data` was replaced and which alone showed all of memory that was written to, with its
+        final value.
+        """
+        moved = self.replaced
+        left = [memory.root for memory in self._written_memory() if self._root_there(memory, moved) is None]
+        return [(position, self.read(self.home(position))) for position in left]
+
+    def wrote_behind(self) -> bool:
+        """Whether some of that memory is left to inputs that show only a part of it."""
+        moved = self.replaced
+        left = [memory for memory in self._written_memory() if self._root_there(memory, moved) is None]
+        return any(position not in moved for memory in left for position in memory.inputs)
+
+    def _written_memory(self) -> list[Memory]:
+        return [memory for memory in self._memory.values() if memory.count and memory.inputs]
+
+    def _root_there(self, memory: Memory, moved: Sequence[int]) -> int | None:
+        """The position of an input that shows all of the memory and still does; not one of those that have `moved`."""
+        chain = chain_of(self.home(memory.root))
+        there = [i for i in memory.inputs if i not in moved and chain_of(self.captures[i]) == chain]
+        return memory.root if memory.root in there else next(iter(there), None)
 
     def describe(self, t: TensorBase) -> tuple[int | Var, Chain]:
         """What `t` shows, and through which view primitives: memory by the position of an input on it, or else by its
@@ -413,20 +485,30 @@ class RecordedMemory(Watcher):
 
         Raises UnsupportedError if no input shows all of what `t` does.
         """
+        return (self._inputs[id(t)], ()) if id(t) in self._inputs else self.place(t)
+
+    def place(self, t: TensorBase) -> tuple[int | Var, Chain]:
+        """The same, but for an input where it is now, rather than by its own position: by what inputs were at first."""
         var, memory = self.read(t), self.memory_of(t)
-        if id(t) in self._inputs:
-            return self._inputs[id(t)], ()
         if memory is None:
             return var, ()
         chain = chain_of(t)
-        roots = [(p, chain_of(self.captures[p])) for p in memory.inputs]
+        roots = [(p, chain_of(self.home(p))) for p in memory.inputs]
         fitting = [(p, root) for p, root in roots if chain[: len(root)] == root]
         if fitting:
-            position, root = max(fitting, key=lambda entry: len(entry[1]))
+            moved = self.replaced
+            position, root = max(fitting, key=lambda entry: (entry[0] not in moved, len(entry[1])))
             return position, chain[len(root) :]
         if memory.inputs:
             raise self.unsupported("returning a tensor that shares memory with an input, but is no view of it")
         return memory.var, chain[len(memory.chain) :]
+
+
+def _look_alike(a: TensorBase, b: TensorBase) -> bool:
+    """Whether two tensors show the same elements of the same memory."""
+    if a._storage is None or b._storage is None or a._storage.memory is not b._storage.memory:
+        return False
+    return place_of(a._array) == place_of(b._array)
 
 
 def _may_be(t: TensorBase, result: TensorBase | None) -> bool:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import dis
-from collections.abc import Sequence
+import weakref
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..printing import print_options, print_options_of_numpy
 from ..storage import Storage
-from .number import Number, Numbers, Required, Requirement, plain
+from .number import Number, Numbers, Required, Requirement, outcome_of, plain
 from .primitive import PRIMITIVES, Primitive
 from .program import Var
 from .recorded_walks import RecordedWalks
-from .source import user_frame
+from .source import Source, own_source, user_frame
 from .state import state
-from .variable import TensorBase, storage_of
+from .variable import Creation, TensorBase, View, chain_of, storage_of
 
 __all__ = ["RecordedNumbers"]
 
@@ -36,7 +38,7 @@ class RecordedNumbers(RecordedWalks):
         self.scalars: dict[int, Var] = {}
         self._number_vars: dict[Any, Var] = {}
         self._read_out: set[Storage] = set()
-        self._picked: dict[Storage, Storage] = {}
+        self._picked: weakref.WeakKeyDictionary[Storage, _Pick] = weakref.WeakKeyDictionary()
         self._outdated: set[Storage] = set()
         self._required: set[tuple[Var, str]] = set()
 
@@ -133,9 +135,57 @@ class RecordedNumbers(RecordedWalks):
             now.watchers, now.grad_enabled = watchers, enabled
         self.numbers.require(Required(requirement, key[0]), answer, held)
 
-    def picked(self, out: TensorBase, source: TensorBase) -> None:
-        """`out` was picked of `source` by a tensor as index: a copy here, where eagerly it is a view."""
-        self._picked[storage_of(out).memory] = storage_of(source).memory
+    def picked(self, out: TensorBase, source: TensorBase, index: Mapping[int, TensorBase]) -> None:
+        """`out` was picked of `source` by tensors as `index`, per dim: a copy here, where eagerly it is a view.
+
+        So the index need not be guarded, unless the function leaves `out` to others: see `become_view`.
+        """
+        where: list[Any] = [slice(None)] * source._array.ndim
+        for dim, i in index.items():
+            where[dim] = int(i._array)
+        asked = [(self.stopped(self.read(i)), i._array.item()) for i in index.values()]
+        now = state.now
+        self._picked[storage_of(out).memory] = _Pick(
+            weakref.ref(out),
+            source,
+            storage_of(source).memory,
+            tuple(where),
+            asked,
+            (now.grad_enabled, now.inference),
+            own_source(),
+        )
+
+    def picked_of(self, t: TensorBase) -> Storage | None:
+        """The memory that `t` was picked of by a tensor as index, None if it was not."""
+        memory = None if t._storage is None else t._storage.memory
+        pick = None if memory is None else self._picked.get(memory)
+        return None if pick is None else self.picked_of(pick.source) or pick.memory
+
+    def become_view(self, t: TensorBase) -> None:
+        """Let `t`, which was picked by a tensor as index, be the view that it is eagerly: the function leaves it where
+        that shows. The index is guarded then.
+        """
+        var = self.read(t)  # or it is refused, as what it is a view of was written to since
+        assert t._storage is not None
+        pick = self._picked[t._storage.memory]
+        if self.picked_of(pick.source) is not None:
+            self.become_view(pick.source)
+        memory = self.register(pick.source)
+        self._guard_index(pick)
+        view = pick.view()
+        pick.move(t, view)
+        base, entry = self._base_now(t), self._entries[id(t)]
+        if base is not None and self.picked_of(base) is not None:
+            self.become_view(base)
+        entry.var, entry.base, entry.pinned = var, base, t
+        entry.seen = memory.count if base is None else self.read(base)
+
+    def _guard_index(self, pick: _Pick) -> None:
+        asked = len(self.numbers.guards)
+        for var, value in pick.asked:
+            position = self.numbers.item(var, value)._position
+            self.numbers.guard(position, outcome_of(value), "an index by which a view was made")
+        self.numbers.guards[asked:] = [g._replace(source=pick.line) for g in self.numbers.guards[asked:]]
 
     def read(self, t: TensorBase) -> Var:
         """As without numbers; what should be a view of memory that was written to since cannot be read."""
@@ -152,12 +202,16 @@ class RecordedNumbers(RecordedWalks):
         memory = None if t._storage is None else t._storage.memory
         if memory in self._read_out:
             raise self.unsupported("an in-place write to a tensor that numpy() was called on")
-        if memory in self._picked and not _is_put_back():
-            raise self.unsupported(
-                "an in-place write to what x[i], of a tensor i, gave: write x[i] = ..., or use int(i)"
-            )
+        if memory is not None and memory in self._picked:
+            if not _is_put_back():
+                raise self.unsupported(
+                    "an in-place write to what x[i], of a tensor i, gave: write x[i] = ..., or use int(i)"
+                )
+            source = self._picked[memory].source
+            super().before_write(source)
+            storage_of(source).count_write()  # as eagerly, where it is written through the view, then put back
         super().before_write(t)
-        self._outdated |= {out for out, source in self._picked.items() if source is memory}
+        self._outdated |= {out for out, pick in self._picked.items() if pick.memory is memory}
 
     def item(self, t: TensorBase) -> Any:
         """The one value of `t`."""
@@ -165,6 +219,57 @@ class RecordedNumbers(RecordedWalks):
         value = value.item() if isinstance(value, np.generic) else value
         found = self.numbers.item(self.stopped(self.read(t)), value)
         return found._plain() if self.numbers.rigid or type(value) not in (int, float) else found
+
+
+@dataclasses.dataclass(eq=False)
+class _Pick:
+    """A tensor that was picked of `source`, on `memory`, at `where`, by tensors: `asked` are those, with their values.
+
+    It was picked in the given `modes`, grad mode and inference mode, in a `line` of the user's.
+    """
+
+    out: weakref.ref[TensorBase]
+    source: TensorBase
+    memory: Storage
+    where: tuple[Any, ...]
+    asked: list[tuple[Var, int]]
+    modes: tuple[bool, bool]
+    line: Source | None
+    counters: dict[Storage, Storage] = dataclasses.field(default_factory=dict)
+
+    def view(self) -> TensorBase:
+        """What it is eagerly."""
+        now = state.now
+        before = now.grad_enabled, now.inference, now.watchers
+        (now.grad_enabled, now.inference), now.watchers = self.modes, ()
+        try:
+            view: TensorBase = PRIMITIVES["slice"](self.source, index=self.where)
+            return view
+        finally:
+            now.grad_enabled, now.inference, now.watchers = before
+
+    def move(self, t: TensorBase, view: TensorBase) -> None:
+        """Let `t`, which looks at the copy, look at what is there in the memory of the `view`."""
+        storage, seen, link = t._storage, view._array, view._view
+        assert storage is not None
+        assert view._storage is not None
+        assert link is not None
+        for prim, params in chain_of(t):
+            seen = prim.forward(seen, **params)
+        out = self.out()
+        own = t._view
+        base, creation = (None, link.creation) if own is None else (own.base, own.creation)
+        if (t is out and (t._node is not None or not t._requires_grad)) or (base is not None and base is out):
+            base = link.base
+            creation = link.creation if creation is Creation.NORMAL else creation
+        t._array, t._view = seen, View((*link.chain, *chain_of(t)), base, creation)
+        if storage.origin is None:
+            t._storage = view._storage
+        elif storage not in self.counters:
+            self.counters[storage] = t._storage = Storage(view._storage.memory)
+            t._storage.version = storage.version
+        else:
+            t._storage = self.counters[storage]
 
 
 def _is_put_back() -> bool:

@@ -64,6 +64,8 @@ class RecordedWalks(RecordedMemory):
         self._unseen: list[tuple[int, int]] = []  # ... and by those that were one step
         self._checkpoints: list[_Checkpoint] = []
         self._open_checkpoints: list[_Checkpoint] = []
+        self.computes_again = False  # whether what is checkpointed is run again in backward, as in eager code ...
+        self.wrote_again = False  # ... which has turned out to be needed, as it writes to a tensor from outside
         self._hooks: list[tuple[int, HookTable]] = []
         self.user_code = ""  # what there was of it
         self._fixed: dict[int, Any] = {}  # memory, by id, that may not be written to
@@ -256,6 +258,7 @@ class RecordedWalks(RecordedMemory):
         made = {v for step in self.tape.steps[checkpoint.begin :] for v in step.outputs}
         checkpoint.reads = {key: t for key, t in checkpoint.reads.items() if key[1] not in made}
         if any(var not in made for var in checkpoint.writes):
+            self.wrote_again = self.strict
             raise self.unsupported("a checkpointed function that writes to a tensor from outside")
 
     def computed_again_from(self, t: TensorBase) -> None:

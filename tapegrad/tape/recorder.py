@@ -120,20 +120,14 @@ class Recorder(RecordedNumbers):
         """Called before `t.data = value`, which gives `t` the memory of `value`."""
         self.refuse_if_tried(t)
         old, new = self.read(t), self.read(value)
-        entry, memory = self._entries[id(t)], self.memory_of(t)
-        position = self._inputs.get(id(t))
+        entry, position = self._entries[id(t)], self._inputs.get(id(t))
         if position is not None:
             self._follow_effect("assignment to .data of a tensor from outside")
-            if memory is not None and memory.inputs:
-                if memory.count:
-                    raise self.unsupported("assignment to .data of a tensor from outside that was written to")
-                memory.inputs.remove(position)
-                self.tape.values[position] = t._array.copy()  # others may write to it
             self.undone.keep_attributes(t)
-            if position not in self.replaced:
-                self.replaced.append(position)
+            if position not in self.assigned:
+                self.assigned.append(position)
         self._refuse_unlike(t, value)
-        self._keep_ghost(t, old)
+        self.leave(t)
         taken = self.register(value)
         taken.overwritten.append(old)
         same = new.shape == old.shape and new.dtype == old.dtype
@@ -148,10 +142,6 @@ class Recorder(RecordedNumbers):
         like = t._array.shape == value._array.shape and t._array.dtype == value._array.dtype
         if not like and (t._node is not None or base_of(t) is not None):
             raise self.unsupported("assignment to .data of another shape or dtype, of a tensor with a history")
-
-    def _keep_ghost(self, t: TensorBase, var: Var) -> None:
-        """What nodes saved of `t` is what it was: it is known by its array."""
-        self.know_result(t._array, Entry(self._shell(var), var, 0))
 
     def reads_version(self, t: TensorBase) -> None:
         """Raise UnsupportedError, when jit records, for a tensor whose count of writes goes on from call to call."""
@@ -202,6 +192,8 @@ class Recorder(RecordedNumbers):
 
     def _finish_effects(self) -> None:
         written = self.written()
+        if self.wrote_behind():
+            raise self.unsupported("a write to a view of an input whose .data was assigned: clone() the view")
         self.tape.writes = [position for position, _ in written]
         self.tape.outputs += [var for _, var in written]
         for position, (t, before) in enumerate(zip(self.captures, self._grads, strict=True)):

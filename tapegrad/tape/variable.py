@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import enum
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -13,6 +13,8 @@ from ..storage import Storage
 from .state import device_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from ..tensor import Tensor
     from .node import Node
     from .primitive import Primitive
@@ -70,6 +72,7 @@ class TensorBase:
     `_view`          how it looks at memory it shares with others (`View`); None if it looks at all of it as it is.
     `_grad`          the accumulated gradient.
     `_accumulator`   the AccumulateGrad node of a leaf, made when first needed.
+    `_order`         of a class of tensors on a device: the axes, slowest first, as they will lie in memory on the host.
     """
 
     __slots__ = (
@@ -86,6 +89,7 @@ class TensorBase:
     _view: View | None
     _grad: Tensor | None
     _accumulator: Node | None
+    _order: ClassVar[tuple[int, ...] | None] = None
 
     __array_ufunc__ = None  # `ndarray + tensor` is the tensor's business
 
@@ -135,15 +139,33 @@ def writable(t: TensorBase) -> np.ndarray[Any, Any]:
 
 
 def keep_on_device(t: TensorBase, value: Any) -> None:
-    """Give `t` a value that is on a device, to be fetched when `_array` is first read.
+    """Give `t` a value that is on a device, to be fetched when `_array` is first read: laid out there as it is now.
 
     Until then the tensor is of a subclass of its class, where `_array` is no slot but a property.
     """
     t._device = value
-    if not isinstance(t, _OnDevice):
-        with contextlib.suppress(AttributeError):  # an interrupt may have come after it was gone
-            del t._array
-        t.__class__ = _on_device_class(type(t))  # type: ignore[arg-type]
+    if isinstance(t, _OnDevice):
+        if t._order is not None and len(t._order) != value.ndim:
+            t.__class__ = _on_device_class(_on_host[type(t)])
+        return
+    array = getattr(t, "_array", None)  # an interrupt may have come after it was gone
+    order = None if array is None or array.shape != value.shape else order_of(array)
+    with contextlib.suppress(AttributeError):
+        del t._array
+    t.__class__ = _on_device_class(type(t), order)  # type: ignore[arg-type]
+
+
+def order_of(array: np.ndarray[Any, Any]) -> tuple[int, ...] | None:
+    """The axes of an array from the slowest to the fastest, if it lies in memory without gaps; None if in C's order."""
+    if array.flags.c_contiguous:
+        return None
+    order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
+    return tuple(order) if array.transpose(order).flags.c_contiguous else None
+
+
+def _arranged(array: np.ndarray[Any, Any], order: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """A copy of an array, with the axes in memory in the order given."""
+    return array.transpose(order).copy().transpose(np.argsort(order))
 
 
 def fresh_on_device(value: Any, cls: Any = None) -> Tensor:
@@ -180,9 +202,12 @@ class _OnDevice:
                     device = t._device
                     array = np.asarray(device)
             with device_lock:
-                if not isinstance(t, _OnDevice):  # another thread has fetched it
-                    return t._array  # type: ignore[no-any-return]
+                if type(t) not in _on_host:  # another thread has fetched it
+                    return t._array
                 if t._device is device:  # else a program gave it another value meanwhile
+                    if t._order is not None:
+                        array = _arranged(array, t._order)
+                        t._device = None  # for what it looks like is known from the host alone then
                     _bring_to_host(t, array)
                     return array
 
@@ -241,16 +266,34 @@ _on_host: dict[Any, Any] = {}
 
 
 @functools.cache
-def _on_device_class(cls: Any, mixin: Any = _OnDevice) -> Any:
-    namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__}
+def _on_device_class(cls: Any, order: tuple[int, ...] | None = None, mixin: Any = _OnDevice) -> Any:
+    namespace = {"__slots__": (), "__module__": cls.__module__, "__qualname__": cls.__qualname__, "_order": order}
     made = type(cls.__name__, (mixin, cls), namespace)
     _on_host[made] = cls
+    for tell in _told_of_classes:
+        tell(made)
     return made
 
 
 def classes_on_device() -> tuple[Any, Any]:
     """The classes of tensors whose value is on the device: by itself, or as part of a pack."""
-    return _on_device_class(_tensor_type), _on_device_class(_tensor_type, _Part)  # type: ignore[arg-type]
+    return _on_device_class(_tensor_type), _on_device_class(_tensor_type, mixin=_Part)  # type: ignore[arg-type]
+
+
+def class_in_order(order: tuple[int, ...] | None) -> Any:
+    """The class of tensors whose value is on the device, and which have this `_order`."""
+    return _on_device_class(_tensor_type, order)  # type: ignore[arg-type]
+
+
+_told_of_classes: list[Callable[[Any], None]] = []
+
+
+def tell_of_classes(tell: Callable[[Any], None]) -> None:
+    """Call `tell` with each class of tensors whose value is on the device: those there are, and those that come."""
+    classes_on_device()
+    for made in [*_on_host]:
+        tell(made)
+    _told_of_classes.append(tell)
 
 
 def chain_of(t: TensorBase) -> Chain:

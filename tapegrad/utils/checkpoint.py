@@ -85,7 +85,8 @@ def checkpoint(
     if determinism_check not in ("default", "none"):
         raise ValueError(f"determinism_check should be one of ('default', 'none'), got {determinism_check}")
     recorder = state.recorder
-    if recorder is not None and state.grad_enabled and preserve and context_fn is noop_context_fn:
+    plain = preserve and context_fn is noop_context_fn and state.grad_enabled
+    if recorder is not None and plain and not recorder.computes_again:
         with recorder.checkpointed():  # computing again is the business of who runs the tape
             return function(*args, **kwargs)
     if _debug is not None:
@@ -358,6 +359,10 @@ class _Frame:
         both = itertools.zip_longest(first, again, fillvalue="(nothing)")
         table = [f"{'  ' if a == b else '! '}{a:<50} | {b}" for a, b in both]
         return "\n\nOperations of the forward | of the recomputation:\n" + "\n".join(table)
+
+
+KEEPING = (_Frame, _Inputs, _Options)
+"""The classes of what a graph keeps, besides tensors, to compute them again."""
 
 
 class _Outside:

@@ -16,12 +16,6 @@ from ..stateful.scripts import KINDS_OF_PIECES, Piece, World, cut, leaves_first,
 
 __all__ = ["Replay", "Runs", "refusal"]
 
-KNOWN = {"_version": (".data",)}
-"""What is not compared, by the last word of what is seen, where a script has one of these operations.
-
-Eagerly, `.data` counts writes of its own, which compiled calls do not.
-"""
-
 OWN = ("freed", "modified")
 """Errors that pieces need not raise: what a compiled call saved is its own, apart from its results, and freed as one."""
 
@@ -134,24 +128,17 @@ class Replay:
             raise self.disagreement(f"{turn}: {sorted(missing)} are missing", pieces)
         jitted = {name: jitted[name] for name in eager}  # and not what only the script has deleted
         try:
-            assert_equal(self.known(observe(eager, expected.seen)), self.known(observe(jitted, world.seen)))
+            assert_equal(observe(eager, expected.seen), observe(jitted, world.seen))
             for was, now in zip(afterwards(eager, expected.seen), afterwards(jitted, world.seen), strict=True):
                 if outcome(was) in OWN and outcome(now) in OWN:
                     continue  # both hold, and which is noticed first is of no account
                 if len(pieces) > 1 and outcome(was) in OWN and outcome(now) == "no error":
                     return
-                assert_equal(self.known(was), self.known(now))
+                assert_equal(was, now)
         except DisagreementError as error:
             raise self.disagreement(f"{turn}: {error}", pieces) from None
         except UnsupportedError as error:
             runs.afterwards[refusal(error)] += 1
-
-    def known(self, observations: list[Observation]) -> list[Observation]:
-        """What is to be compared."""
-        left_out = [
-            word for word, operations in KNOWN.items() if any(x in line for x in operations for line in self.script)
-        ]
-        return [(what, x) for what, x in observations if what.rpartition(".")[2] not in left_out]
 
     def disagreement(self, said: str, pieces: list[Piece]) -> DisagreementError:
         """The error that shows the functions."""

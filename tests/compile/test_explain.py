@@ -310,3 +310,55 @@ def test_what_is_refused_for_its_name_names_the_line(function, line):
     with pytest.raises(tg.UnsupportedError, match=rf"\(.*test_explain.py:\d+: .*{line}.*\)$") as caught:
         tg.jit(function)(two())
     assert str(caught.value).count("test_explain.py") == 1
+
+
+def test_a_counter_and_a_rate_of_a_class_are_followed():
+    class Run:
+        steps = 0
+        rate = 0.5
+
+    def step(x):
+        Run.steps += 1
+        return x * Run.rate * (Run.steps & 1)
+
+    fast = tg.jit(step)
+    for n in range(12):
+        Run.rate = 0.25 * n
+        assert fast(tg.ones(1)).item() == 0.25 * n * ((n + 1) & 1)
+    assert Run.steps == 12
+    assert type(Run.steps) is int
+    assert len(fast.specialisations) == 1
+
+
+def test_many_shapes_are_warned_of_and_compiled():
+    fast = tg.jit(lambda x: x * 2, check="never")
+    with pytest.warns(UserWarning, match="recorded 8 times because shape of x keeps changing.*each is compiled; pad"):
+        assert [len(fast(tg.ones(n))) for n in range(1, 11)] == [*range(1, 11)]
+    assert len(fast.specialisations) == 10
+
+
+def test_an_explanation_says_that_jit_gave_up():
+    world = {"n": "0"}
+    fast = tg.jit(lambda x: x * len(world["n"]), check="never")
+    for n in range(8):
+        world["n"] = str(n)
+        fast(tg.ones(1))
+    world["n"] = "8"
+    with pytest.warns(UserWarning, match="from now on such calls run eagerly"):
+        fast(tg.ones(1))
+    world["n"] = "3"
+    assert str(fast.explain(tg.ones(1))).startswith("This call runs program 3")
+    world["n"] = "another"
+    assert "This call runs eagerly, since world['n']: '8' before, 'another' now." in str(fast.explain(tg.ones(1)))
+
+
+def test_an_explanation_lists_sets_arrays_and_ranges():
+    names, array, steps = {"a"}, np.zeros(2), range(3)
+    fast = tg.jit(lambda x: x * len(names) * len(array) * len(steps))
+    fast(tg.ones(1))
+    constants = fast.explain(tg.ones(1)).programs[0].constants
+    assert sorted(constants) == [
+        "array = ndarray of shape [2] and dtype float64",
+        "names = {'a'}",
+        "steps = range(0, 3)",
+    ]

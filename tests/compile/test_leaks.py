@@ -91,10 +91,11 @@ def test_a_loggers_records_hold_no_tensor_of_the_recording():
 
 
 def test_another_threads_frame():
-    done = threading.Event()
+    done = threading.Lock()
+    done.acquire()
 
-    def hold(y, event):
-        event.wait(60)
+    def hold(y, lock):
+        lock.acquire(timeout=60)
         return y
 
     def step(x):
@@ -104,7 +105,7 @@ def test_another_threads_frame():
     try:
         refused(step)
     finally:
-        done.set()
+        done.release()
 
 
 def test_an_array_of_objects():

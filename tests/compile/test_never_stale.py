@@ -91,7 +91,9 @@ def test_two_objects_that_looked_alike_become_one(make):
         pair.call(two)
 
 
-def test_a_tensor_put_in_the_place_of_a_captured_one_is_passed_as_the_argument_too():
+@pytest.mark.parametrize("times", [0, 3])
+@pytest.mark.parametrize("make", [lambda: tg.ones(2), lambda: tg.jit(lambda x: x * 1)(tg.ones(2))])
+def test_a_tensor_put_in_the_place_of_a_captured_one_is_passed_as_the_argument_too(make, times):
     def build():
         model = SimpleNamespace(w=tg.ones(2))
 
@@ -103,10 +105,10 @@ def test_a_tensor_put_in_the_place_of_a_captured_one_is_passed_as_the_argument_t
 
     pair = Pair(build)
     pair.call(two, 3)
-    pair.both(lambda model: setattr(model, "w", tg.ones(2)))
-    pair.call(two, 3)
+    pair.both(lambda model: setattr(model, "w", make()))
+    pair.call(two, times)
     for world, step in ((pair.eager, pair.step), (pair.jitted, pair.fast)):
-        assert [step(world.w).tolist() for _ in range(3)] == [[n, n] for n in (5, 6, 7)]
+        assert [step(world.w).tolist() for _ in range(3)] == [[n, n] for n in range(times + 2, times + 5)]
 
 
 def test_a_parameter_rebound_to_another_tensor_of_the_program():
@@ -1362,6 +1364,25 @@ def test_a_tensor_read_in_one_thread_while_a_step_in_another_writes_it():
 
     run_all([lambda: [train() for _ in range(200)], read])
     assert model.w.tolist() == [202.0] * 64
+
+
+def test_the_value_of_a_gradient_that_somebody_holds_is_not_written_over():
+    w = tg.zeros(1 << 18, requires_grad=True)
+
+    @tg.jit
+    def step(x):
+        w.grad = None
+        (w * x).sum().backward()
+        with tg.no_grad():
+            w.sub_(w.grad)
+
+    for n in range(3):
+        step(tg.tensor(float(n)))
+    held = jax.tree.leaves(w.grad)[0]
+    for n in range(3):
+        step(tg.tensor(float(n)))
+    assert np.asarray(held).max() == np.asarray(held).min() == 2.0
+    assert w[0].item() == -6.0
 
 
 # Iterators

@@ -1,7 +1,6 @@
 """Output of a jitted function: logs, warnings and text on the standard streams, at each call what it would be eagerly."""
 
 import contextlib
-import importlib
 import io
 import logging
 import pdb  # noqa: T100
@@ -397,14 +396,26 @@ def test_what_an_import_puts_out_is_put_out_once(tmp_path, monkeypatch, capsys):
     monkeypatch.syspath_prepend(tmp_path)
 
     def step(x):
-        importlib.import_module("mumbling")
-        return x * 1
+        import mumbling
+
+        return x * len(mumbling.__name__)
 
     fast = tg.jit(step)
     for _ in range(3):
         fast(given(1.0))
     assert capsys.readouterr().out == "imported\n"
     del sys.modules["mumbling"]
+
+
+def test_a_warning_at_its_caller_is_at_the_line_of_each_call():
+    fast = tg.jit(warns_at_its_caller)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fast(given(1.0))
+        fast(given(1.0))
+        fast(given(1.0))
+    first = caught[0].lineno
+    assert [warning.lineno for warning in caught] == [first, first + 1, first + 2]
 
 
 def test_what_jax_logs_while_it_traces_is_not_repeated(logged):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import abc
 import collections
+import collections.abc
 import copy
 import dataclasses
 import enum
@@ -69,11 +70,6 @@ class Frozen:
     x: Any
 
 
-class Colour(enum.Enum):
-    RED = 1
-    BLUE = 2
-
-
 def _first(x: Any) -> Any:
     return x
 
@@ -85,7 +81,7 @@ def _second(x: Any) -> Any:
 _HOOKS: tuple[Callable[[Any], Any], ...] = (lambda g: g * 2, lambda g: g + 1)
 _ATOMS = (
     None, True, False, 0, 1, 2, "a", "b", "", b"a", 1j, 0.0, -0.0, 1.0, 2.5, float("nan"), float("inf"),
-    np.float64(1.5), np.int64(1), np.float32(2.0), range(3), slice(1, 2), Ellipsis, Colour.RED, Colour.BLUE,
+    np.float64(1.5), np.int64(1), np.float32(2.0), range(3), slice(1, 2), Ellipsis,
     tg.float32, frozenset({1, "a"}), len, Plain, _first,
 )  # fmt: skip
 _NAMES = ("one", "two", "three")
@@ -243,6 +239,12 @@ def _abstract(world: World, parts: list[Any]) -> type:
     return abc.ABCMeta("Made", (), {"__module__": "world", **dict(zip(_NAMES, parts, strict=False))})
 
 
+def _member(world: World, parts: list[Any]) -> Any:
+    kind: Any = world.rng.choice((enum.Enum, enum.IntEnum))
+    values = {"RED": 1, "BLUE": 2} if kind is enum.IntEnum else {"RED": (*parts, 1)[0], "BLUE": "blue"}
+    return kind("Made", values, module="world").RED
+
+
 def _array(world: World, parts: list[Any]) -> Any:
     return np.arange(len(parts) + 1.0, dtype=world.rng.choice(("f4", "f8", "i8")))
 
@@ -273,6 +275,7 @@ _MAKERS: tuple[Callable[[World, list[Any]], Any], ...] = (
     _instance,
     _decorated,
     _abstract,
+    _member,
     lambda w, p: Text("a"),
     lambda w, p: Whole(1),
     lambda w, p: types.MappingProxyType(dict(zip(_NAMES, p, strict=False))),
@@ -333,7 +336,9 @@ def _parts(x: Any) -> Iterator[tuple[Any, Any]]:
         yield from [(n, v) for n, v in vars(x).items() if n in _NAMES or n == "shared"]
         yield from [(base.__name__, base) for base in x.__bases__]
         return
-    if isinstance(x, Slotted):
+    if isinstance(x, enum.Enum):
+        yield from [(n, v) for n, v in x.__dict__.items() if n in (*_NAMES, "_value_")]
+    elif isinstance(x, Slotted):
         yield from [(name, getattr(x, name)) for name in x.__slots__ if hasattr(x, name)]
     elif isinstance(x, types.ModuleType):
         yield from [(n, v) for n, v in vars(x).items() if n in _NAMES]
@@ -585,6 +590,10 @@ class _Words:
             self.floats.append(repr(float(x)))
         elif x is None or kind in (bool, int, str, bytes, complex, range, slice, type(...), tg.dtype):
             self.said.append((kind, repr(x)))
+        elif isinstance(x, enum.Enum):
+            if self._new(x):
+                self.said.append(id(x))
+                self._inside(x)
         elif kind in (Text, Whole):
             self.said.append((kind, repr(x)))
             if self._new(x):
@@ -594,9 +603,9 @@ class _Words:
         elif kind is np.ndarray or isinstance(x, np.generic):
             self._new(x)
             self.said.append((kind, x.shape, x.dtype, x.tobytes()))
-        elif isinstance(x, enum.Enum | types.BuiltinFunctionType) or _is_elsewhere(x):
+        elif isinstance(x, types.BuiltinFunctionType) or _is_elsewhere(x):
             self.said.append(id(x))
-        elif kind is tuple or self._new(x):
+        elif kind in (tuple, Point) or self._new(x):
             self._inside(x)
 
     def _new(self, x: Any) -> bool:
@@ -609,7 +618,14 @@ class _Words:
         return True
 
     def _inside(self, x: Any) -> None:
-        self.said.append((type(x), len(x) if hasattr(type(x), "__len__") and not isinstance(x, tg.Tensor) else None))
+        self.said.append(
+            (
+                type(x),
+                len(x)
+                if isinstance(x, collections.abc.Collection) and not isinstance(x, tg.Tensor | enum.EnumMeta)
+                else None,
+            )
+        )
         if isinstance(x, tg.Tensor):
             self.said.append((tuple(x.shape), x.dtype, x.requires_grad, x.is_leaf))
         elif isinstance(x, set):

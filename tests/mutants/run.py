@@ -43,6 +43,7 @@ FILES = {
         "tests/compile/test_pulls.py",
         "tests/tapegrad/test_record.py",
     ],
+    "assigned": ["tests/compile/test_assigned_data.py"],
     "worlds": ["tests/compile/test_worlds.py"],
     "stale": ["tests/compile/test_never_stale.py"],
     "effects": ["tests/compile/test_effects.py"],
@@ -57,6 +58,7 @@ FILES = {
     "packs": ["tests/compile/test_packs.py"],
     "mixed": ["tests/compile/test_mixed_pieces.py"],
     "interrupts": ["tests/compile/test_interrupts.py"],
+    "made": ["tests/compile/test_made_and_changed.py"],
     "steps": ["tests/compile/test_step_functions.py"],
 }
 FAILED = 1
