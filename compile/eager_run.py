@@ -52,6 +52,7 @@ class EagerRun:
         function, found = self.function, self.signature.found
         self.recorder = Recorder(getattr(function, "__name__", type(function).__name__), strict=True)
         self.recorder.follows_effects = True
+        self.recorder.guarded_arrays = {id(x) for x in found.objects if isinstance(x, np.ndarray)}
         self.output = Output(self.recorder)
         self.recorder.numbers.rigid = found.rigid or not found.followed
         if not self._guards:

@@ -18,7 +18,7 @@ from jax import lax
 from jax.custom_derivatives import SymbolicZero
 
 from ...primitives import arithmetic as p
-from .common import Rule, Rules, is_complex, is_float, like, widened
+from .common import Rule, Rules, is_complex, is_float, like, mirrored, widened
 
 __all__ = ["RULES"]
 
@@ -81,9 +81,12 @@ def _float_remainder(a: Array, b: Array) -> Array:
 
 @_float_remainder.defjvp
 def _float_remainder_jvp(primals: Pair, tangents: Pair) -> Pair:
+    """The value is `_float_remainder` again, not what it is made of: that has derivatives of JAX's own, and would be
+    flat where the rest is 0.
+    """
     (da, db) = tangents
-    quotient, rest = _quotient_and_rest(*primals)
-    return rest, lax.sub(da, lax.mul(lax.stop_gradient(quotient), db))
+    quotient = _quotient_and_rest(*map(lax.stop_gradient, primals))[0]
+    return _float_remainder(*primals), lax.sub(da, lax.mul(quotient, db))
 
 
 def _remainder(a: Array, b: Array) -> Array:
@@ -119,13 +122,15 @@ def _pow_scalar(a: Array, *, exponent: complex) -> Array:
         return lax.integer_pow(a, n)
     if exponent == -0.5 and not is_complex(a):
         return lax.rsqrt(a)
-    return _root(a) if exponent == 0.5 else lax.pow(a, like(a, exponent))
+    if exponent == 0.5:
+        return _root(a)
+    return (_power if is_complex(a) else lax.pow)(a, like(a, exponent))
 
 
 @jax.custom_jvp
 def _root(a: Array) -> Array:
     """`a ** 0.5`: the value of the square root, nan at -inf, and of its reciprocal for the derivative, -inf at -0."""
-    return lax.sqrt(a)
+    return mirrored(lax.sqrt)(a)
 
 
 @_root.defjvp
@@ -136,8 +141,12 @@ def _root_jvp(primals: tuple[Array], tangents: tuple[Array]) -> Pair:
 
 @jax.custom_jvp
 def _power(a: Array, b: Array) -> Array:
-    """`a ** b`; JAX's own derivatives are nan at `0 ** 0` and at `0 ** -1`."""
-    return lax.pow(a, b)
+    """`a ** b`; JAX's own derivatives are nan at `0 ** 0` and `0 ** -1`, and so is XLA's value at `0 ** (1 + 1j)`."""
+    if not is_complex(a):
+        return lax.pow(a, b)
+    zero = like(a, 0)
+    none = lax.bitwise_and(lax.eq(a, zero), lax.gt(lax.real(b), lax.real(zero)))
+    return lax.select(none, zero, lax.pow(lax.select(none, like(a, 1), a), b))
 
 
 def _power_by_base(a: Array, b: Array) -> Array:

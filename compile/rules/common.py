@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from ...tape import Primitive
 
-__all__ = ["Rule", "Rules", "is_complex", "is_float", "is_half", "like", "widened"]
+__all__ = ["Rule", "Rules", "is_complex", "is_float", "is_half", "like", "mirrored", "widened"]
 
 Rule = Callable[..., jax.Array]
 Rules = dict[Primitive, Rule]
@@ -36,6 +37,19 @@ def is_float(a: jax.Array) -> bool:
 def like(a: jax.Array, value: complex) -> jax.Array:
     """An array of `value` with the shape and dtype of `a`: under x64 a bare Python number would be a float64."""
     return lax.full_like(a, value)
+
+
+def mirrored(rule: Rule) -> Rule:
+    """`rule`, computed for complex numbers in the upper half plane: XLA takes -0 for 0 on the branch cut."""
+
+    def compute(a: jax.Array) -> jax.Array:
+        if not is_complex(a):
+            return rule(a)
+        below = jnp.signbit(lax.imag(a))
+        out = rule(lax.select(below, lax.conj(a), a))
+        return lax.select(below, lax.conj(out), out)
+
+    return compute
 
 
 def widened(rule: Rule) -> Rule:

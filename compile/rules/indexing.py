@@ -60,10 +60,15 @@ def _positions(ndim: int, axis: int, index: Array) -> lax.ScatterDimensionNumber
 
 def _take_add(g: Array, index: Array, *, axis: int, size: int) -> Array:
     shape = (*g.shape[:axis], size, *g.shape[axis + index.ndim :])
+    return _added(g, _column(index), shape, _positions(len(shape), axis, index))
+
+
+def _added(g: Array, columns: Array, shape: Shape, dimensions: lax.ScatterDimensionNumbers) -> Array:
+    """Zeros of `shape` with `g` added at the index vectors `columns`; bools add up to whether one of them holds."""
+    if g.dtype == bool:
+        return lax.ne(_added(lax.convert_element_type(g, np.int64), columns, shape, dimensions), np.int64(0))
     zeros = lax.full(shape, 0, g.dtype)
-    if not g.size:
-        return zeros
-    return lax.scatter_add(zeros, _column(index), g, _positions(len(shape), axis, index), mode=_MODE)
+    return lax.scatter_add(zeros, columns, g, dimensions, mode=_MODE) if g.size else zeros
 
 
 def _scatter(base: Array, new: Array, index: Array, axis: int, *, unique: bool) -> Array:
@@ -110,9 +115,6 @@ def gather(a: Array, index: Array, *, axis: int) -> Array:
 
 
 def _scatter_add(g: Array, index: Array, *, axis: int, size: int) -> Array:
-    zeros = lax.full((*g.shape[:axis], size, *g.shape[axis + 1 :]), 0, g.dtype)
-    if not g.size:
-        return zeros
     others = tuple([i for i in range(g.ndim) if i != axis])
     dimensions = lax.ScatterDimensionNumbers(
         update_window_dims=(),
@@ -121,7 +123,7 @@ def _scatter_add(g: Array, index: Array, *, axis: int, size: int) -> Array:
         operand_batching_dims=others,
         scatter_indices_batching_dims=others,
     )
-    return lax.scatter_add(zeros, _column(index), g, dimensions, mode=_MODE)
+    return _added(g, _column(index), (*g.shape[:axis], size, *g.shape[axis + 1 :]), dimensions)
 
 
 RULES: Rules = {

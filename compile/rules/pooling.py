@@ -14,6 +14,7 @@ from jax import lax
 
 from ...primitives import pooling as p
 from .common import Rules, is_half, like, widened
+from .indexing import gather
 
 __all__ = ["RULES"]
 
@@ -92,9 +93,17 @@ def _max_pool_place(g: Array, a: Array, **params: Any) -> Array:
     return out
 
 
+@widened
 def _max_pool_pick(h: Array, a: Array, **params: Any) -> Array:
-    out: Array = jax.jvp(functools.partial(_max_pool, **params), (a,), (h,))[1]
-    return out
+    """By position: of equal entries in a window of two axes, XLA's own tangent of a maximum takes another than the
+    first, which `max_pool_place` and the eager run take.
+    """
+    at = _max_pool_index(a, **params)
+    axis = a.ndim - len(params["window"])
+    rows = lax.reshape(h, (*h.shape[:axis], math.prod(h.shape[axis:])))
+    return lax.reshape(
+        gather(rows, lax.reshape(at, (*at.shape[:axis], math.prod(at.shape[axis:]))), axis=axis), at.shape
+    )
 
 
 def _divided(a: Array, divisors: tuple[Shape, ...]) -> Array:

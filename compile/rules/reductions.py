@@ -151,11 +151,16 @@ def _top(a: Array, axes: Axes) -> Array:
     return lax.reduce_max(lax.stop_gradient(a), axes)
 
 
+def _finite_top(a: Array, axes: Axes) -> Array:
+    """The maximum of the real parts, in the dtype of `a`; 0 where it is infinite."""
+    top = _top(lax.real(a) if is_complex(a) else a, axes)
+    return lax.convert_element_type(lax.select(lax.is_finite(top), top, like(top, 0)), a.dtype)
+
+
 @widened
 def _logsumexp(a: Array, *, axes: Axes, keepdims: bool) -> Array:
     """`log(sum(exp(a)))`; of nothing but -inf it is -inf, with derivative 0: the logarithm is not taken there."""
-    top = _top(a, axes)
-    top = lax.select(lax.is_finite(top), top, like(top, 0))
+    top = _finite_top(a, axes)
     total = lax.reduce_sum(lax.exp(lax.sub(a, _spread(top, axes, a.shape))), axes)
     none = lax.eq(total, like(total, 0))
     out = lax.add(lax.log(lax.select(none, like(total, 1), total)), top)

@@ -100,7 +100,7 @@ def _where_layouts() -> Iterator[Layout]:
 
 
 def _clip_layouts() -> Iterator[Layout]:
-    for dtype, (a, low, high) in itertools.product(REALS, TRIPLES):
+    for dtype, (a, low, high) in itertools.product(REALS + BOOL, TRIPLES):
         yield Layout((Arg(a, dtype, GRID), Arg(low, dtype, BELOW), Arg(high, dtype, OVER)))
         yield Layout((Arg(a, dtype, GRID), Arg(low, dtype, OVER), Arg(high, dtype, BELOW)))
     for dtype, shape in itertools.product(FLOATS, SHAPES):
@@ -178,8 +178,8 @@ ELEMENTWISE: tuple[Sample, ...] = (
     unary(arithmetic.trunc, OFF_INTEGERS, FLOATS),
     unary(arithmetic.round_, OFF_INTEGERS, FLOATS),
     Sample(arithmetic.where, lambda: list(_where_layouts())),
-    binary(arithmetic.maximum, GRID, OFF_GRID, REALS, scalars=()),
-    binary(arithmetic.minimum, GRID, OFF_GRID, REALS, scalars=()),
+    binary(arithmetic.maximum, GRID, OFF_GRID, REALS + BOOL, scalars=()),
+    binary(arithmetic.minimum, GRID, OFF_GRID, REALS + BOOL, scalars=()),
     Sample(arithmetic.clip, lambda: list(_clip_layouts())),
     unary(arithmetic.relu, NONZERO, REALS),
     binary(arithmetic.threshold_backward, ANY, NONZERO, FLOATS, scalars=()),
@@ -197,8 +197,8 @@ ELEMENTWISE: tuple[Sample, ...] = (
     binary(comparison.bitwise_or, ANY, ANY, INTEGERS + BOOL),
     binary(comparison.bitwise_xor, ANY, ANY, INTEGERS + BOOL),
     unary(comparison.bitwise_not, ANY, INTEGERS + BOOL),
-    unary(comparison.isnan, SPECIAL, INEXACT),
-    unary(comparison.isinf, SPECIAL, INEXACT),
-    unary(comparison.isfinite, SPECIAL, INEXACT),
+    unary(comparison.isnan, SPECIAL, NUMBERS + BOOL),
+    unary(comparison.isinf, SPECIAL, NUMBERS + BOOL),
+    unary(comparison.isfinite, SPECIAL, NUMBERS + BOOL),
     unary(comparison.signbit, SPECIAL, FLOATS),
 )

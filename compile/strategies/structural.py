@@ -112,7 +112,7 @@ def _indexing_layouts(kind: str) -> Iterator[Layout]:
             yield Layout((Arg(shape, dtype), index), {"axis": axis})
         elif kind == "put":
             yield Layout((Arg(shape, dtype), picked, index), {"axis": axis})
-        elif dtype.kind != "b":
+        else:
             yield Layout((picked, index), {"axis": axis, "size": size})
 
 
@@ -303,7 +303,7 @@ STRUCTURAL: tuple[Sample, ...] = (
     _reduction(reductions.var, ANY, params=_CORRECTIONS, smallest=1),
     _reduction(reductions.std, DISTINCT, unique=True, params=_CORRECTIONS, smallest=1.5),
     _scan(reductions.cumsum, ANY, NUMBERS),
-    _reduction(reductions.logsumexp, ANY, FLOATS, smallest=1),
+    _reduction(reductions.logsumexp, CURVED, smallest=1),
     _scan(reductions.softmax, ANY, FLOATS),
     _scan(reductions.log_softmax, ANY, FLOATS),
     # losses

@@ -46,7 +46,7 @@ def _strided_layouts(kind: str) -> Iterator[Layout]:
             yield Layout((Arg(shape, dtype),), {"shape": seen, **where})
         elif kind == "as_strided_scatter":
             yield Layout((Arg(shape, dtype), Arg(seen, dtype)), where)
-        elif dtype.kind != "b":
+        else:
             yield Layout((Arg(seen, dtype),), {"into": shape, **where})
 
 

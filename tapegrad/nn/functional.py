@@ -173,6 +173,8 @@ def nll_loss(
     _check_targets(input, target, weight, axis, ignore_index)
     if reduction not in ("none", "mean", "sum"):
         raise ValueError(f"{reduction} is not a valid value for reduction: expected 'none', 'mean' or 'sum'")
+    kernel = "nll_loss2d_forward_out_frame" if target._array.ndim > 1 else "nll_loss_out_frame"
+    require_dtype(kernel, dtype_of(input), dtypes.FLOATING, dtypes.FLOATING)
     params = {"axis": axis, "ignore_index": ignore_index, "reduction": "none" if weight is not None else reduction}
     loss = apply(losses.nll_loss, (input, target), params)
     if weight is None:

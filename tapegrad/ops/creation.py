@@ -18,15 +18,15 @@ from ..primitives.structure import cast
 from ..primitives.structure import full as full_p
 from ..tape import TensorBase, apply, renamed, state, storage_of, wrap
 from ..tape.number import is_followed
-from .support import made_like, reads_value, sizes, spelled
+from .support import made_like, overflow, reads_value, sizes, spelled
 
 if TYPE_CHECKING:
     from ..tensor import Tensor
 
 __all__ = [
-    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye", "from_numpy",
-    "full", "full_like", "linspace", "new_leaf", "ones", "ones_like", "require_differentiable", "shape_of",
-    "tensor", "zeros", "zeros_like",
+    "arange", "as_tensor", "check_device", "check_range", "clone", "empty", "empty_like", "eye", "fill_number",
+    "from_numpy", "full", "full_like", "linspace", "new_leaf", "ones", "ones_like", "require_differentiable",
+    "shape_of", "tensor", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Device = Any
@@ -52,9 +52,9 @@ def require_differentiable(t: TensorBase) -> None:
         raise TapegradError(_NO_GRADIENT)
 
 
-def _refuse_numpy(what: str) -> None:
-    """In jit, values from NumPy would be frozen into the program."""
-    if state.recorder is not None and state.recorder.strict:
+def _refuse_numpy(what: str, array: np.ndarray[Any, Any] | None = None) -> None:
+    """In jit, values from NumPy would be frozen into the program, but for a copy of an `array` that is guarded."""
+    if state.recorder is not None and state.recorder.strict and id(array) not in state.recorder.guarded_arrays:
         raise state.recorder.unsupported(
             f"{what}: its values would be frozen into the compiled program; pass a tensor as an argument"
         )
@@ -63,7 +63,8 @@ def _refuse_numpy(what: str) -> None:
 def _from_data(data: Any, d: dtype | None) -> np.ndarray[Any, Any]:
     """New memory with the data's values, in `d` or the dtype PyTorch infers."""
     if isinstance(data, np.ndarray | np.generic):
-        _refuse_numpy("a tensor made from a NumPy array")
+        if isinstance(data, np.ndarray):  # a NumPy scalar is a number as Python's are: jit guards those it finds
+            _refuse_numpy("a tensor made from a NumPy array", data)
         return np.array(data, dtype=(d or dtypes.from_numpy_dtype(data.dtype)).numpy)
     if _holds_tensor(data):
         found = d or functools.reduce(dtypes.promote_types, _dtypes_in(data))
@@ -200,6 +201,8 @@ def _filled(shape: tuple[int, ...], value: complex, d: dtype, device: Device, re
         raise TapegradError(_NO_GRADIENT)
     if d.category == dtypes.INTEGRAL and isinstance(value, int):
         check_range(value, d)
+    if isinstance(value, complex) and value.imag and not d.is_complex and d is not dtypes.bool_:
+        raise overflow(d)
     if d.is_floating_point and is_followed(value):  # an operand, which a recording follows: unlike a parameter
         t = apply(mul_p, (apply(full_p, (), {"shape": shape, "value": 1, "dtype": d.numpy}), value))
     else:
@@ -240,12 +243,24 @@ def empty(
 def full(
     size: Any, fill_value: complex, *, dtype: Any = None, device: Device = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of shape `size` filled with a number, whose dtype it has unless `dtype` is given."""
+    """A tensor of shape `size` filled with a number, whose dtype it has unless `dtype` is given.
+
+    Raises TypeError for a value that is no number, RuntimeError for one that the dtype cannot hold.
+    """
     if not isinstance(size, Sequence):
         raise TypeError(f"full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
-    value = _number(fill_value)
+    value = fill_number("full", fill_value)
     d = dtypes.scalar_dtype(value) if dtype is None else dtypes.to_dtype(dtype)
     return _filled(shape_of("full", (size,)), value, d, device, requires_grad)
+
+
+def fill_number(op: str, x: Any) -> Any:
+    """What `op` fills with: a number, or that in a tensor without dims or gradient. Raises TypeError for others."""
+    if isinstance(x, TensorBase) and not x._array.ndim and not x._requires_grad:
+        return _number(x)
+    if not isinstance(x, int | float | complex | np.generic) and not is_followed(x):
+        raise TypeError(f"{op}(): argument 'fill_value' (position 2) must be Number, not {type(x).__name__}")
+    return x
 
 
 def _number(x: Any) -> Any:
@@ -313,8 +328,8 @@ def full_like(
     requires_grad: bool = False,
     memory_format: Any = preserve_format,
 ) -> Tensor:
-    """One number in the shape and dtype of `input`."""
-    return _like("full_like", input, fill_value, dtype, device, requires_grad, memory_format)
+    """One number in the shape and dtype of `input`. Raises as `full` does."""
+    return _like("full_like", input, fill_number("full_like", fill_value), dtype, device, requires_grad, memory_format)
 
 
 def arange(

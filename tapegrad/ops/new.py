@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import dtypes
-from ..errors import TapegradError
-from ..tape import TensorBase
 from .common import dtype_of
-from .creation import full, tensor
+from .creation import fill_number, full, tensor
 from .support import made_like, sizes, spelled
 
 if TYPE_CHECKING:
@@ -59,13 +57,8 @@ def new_full(
     """
     if not isinstance(size, Sequence) or isinstance(size, str):
         raise TypeError(f"new_full(): argument 'size' (position 1) must be tuple of ints, not {type(size).__name__}")
-    if not isinstance(fill_value, TensorBase | int | float | complex):
-        kind = type(fill_value).__name__
-        raise TypeError(f"new_full(): argument 'fill_value' (position 2) must be Number, not {kind}")
-    d = dtype_of(input) if dtype is None else dtypes.to_dtype(dtype)
-    if isinstance(fill_value, complex) and fill_value.imag and not d.is_complex:
-        raise TapegradError(f"value cannot be converted to type {d.name} without overflow")
-    return _made("new_full", input, (size,), fill_value, d, device, requires_grad)
+    value = fill_number("new_full", fill_value)
+    return _made("new_full", input, (size,), value, dtype, device, requires_grad)
 
 
 def new_tensor(

@@ -132,8 +132,9 @@ cumsum = Primitive(
 
 
 def _finite_max(a: Any, axes: Axes) -> Any:
-    top = np.maximum.reduce(a, axis=axes, keepdims=True, initial=-np.inf)
-    return np.where(np.isfinite(top), top, 0).astype(a.dtype)
+    """The maximum of the real parts, or 0: a logarithm's imaginary part then stays within pi, as PyTorch's."""
+    top = np.maximum.reduce(a.real, axis=axes, keepdims=True, initial=-np.inf)
+    return np.where(np.isfinite(top), top, 0).astype(top.dtype)
 
 
 def _logsumexp(a: Any, *, axes: Axes, keepdims: bool) -> Any:
@@ -145,7 +146,9 @@ def _logsumexp(a: Any, *, axes: Axes, keepdims: bool) -> Any:
 logsumexp = Primitive(
     "logsumexp",
     widened(_logsumexp),
-    a=lambda g, a, out, axes: spread(g, a.shape, axes) * exp(a - spread(_above_nothing(out), a.shape, axes)),
+    a=lambda g, a, out, axes: (
+        spread(g, a.shape, axes) * exp(a - spread(_above_nothing(out), a.shape, axes)).conjugate()
+    ),
 )
 """`log(sum(exp(a)))`, safe for large `a`."""
 

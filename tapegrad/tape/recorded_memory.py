@@ -88,6 +88,8 @@ class RecordedMemory(Watcher):
         self.strict = strict
         self.follows_effects = not strict
         """Whether who replays the tape can repeat effects on inputs that share memory, and on other than values."""
+        self.guarded_arrays: set[int] = set()
+        """The ids of NumPy arrays that hold what they hold now whenever the tape is used."""
         self.labels: dict[int, str] = {}
         self.captures: list[TensorBase] = []
         self.undone = Undo()

@@ -5,6 +5,7 @@ The expected gradients are those of PyTorch 2.13.0 in float64. NaN stands where 
 
 from __future__ import annotations
 
+import itertools
 from math import inf, nan
 
 import jax
@@ -13,6 +14,7 @@ import pytest
 
 import tapegrad as tg
 from tapegrad.compile import lower
+from tapegrad.compile.strategies import SAMPLES, Arg, Call
 
 from .compiled import pytorch_vjp
 
@@ -54,7 +56,8 @@ KINKS = {
     "var of one number": (lambda x: tg.var(x, 0, correction=0), [[2.0]], [[0.0]]),
     "var without degrees of freedom": (lambda x: tg.var(x, 0), [[2.0]], [[nan]]),
     "sqrt at 0": (tg.sqrt, [[0.0, 4.0]], [[inf, 0.25]]),
-    "rsqrt at 0": (tg.rsqrt, [[0.0]], [[-inf]]),
+    "rsqrt at 0": (tg.rsqrt, [[0.0, -0.0]], [[-inf, inf]]),
+    "atanh at its ends": (tg.atanh, [[1.0, -1.0]], [[inf, inf]]),
     "log at 0": (tg.log, [[0.0]], [[inf]]),
     "acos at 1": (tg.acos, [[1.0]], [[-inf]]),
     "square at 0": (lambda x: x**2, [[0.0]], [[0.0]]),
@@ -117,6 +120,61 @@ def test_values_agree(function, operands, expected):
     program = lower(tg.record(function, *tensors))
     with jax.enable_x64(True):
         check([jax.jit(program)(*[t.numpy() for t in tensors])], [function(*tensors).numpy()])
+
+
+@EVERY
+def test_second_order(function, operands, expected):
+    """Where PyTorch gives numbers. Its nan, from 0 times inf, is 0 where JAX knows of the 0."""
+    tensors = [tg.tensor(x, dtype=dtype_of(x), requires_grad=True) for x in operands]
+    check_second_order(lambda *xs: second_order(function, xs), tensors)
+
+
+PRIMITIVES_AT_KINKS = [p for p in SAMPLES if p.elementwise and p.differentiable and p.variadic is None]
+NUMBERS = {
+    "f": [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, 4.0, 0.25],
+    "c": [0j, 1 + 0j, complex(-1, 0), complex(-2, -0.0), 1j, complex(-0.0, -2), 1 + 1j],
+    "b": [False, True],
+}
+
+
+@pytest.mark.parametrize("prim", PRIMITIVES_AT_KINKS, ids=lambda prim: prim.name)
+def test_second_order_of_element_wise_primitives(prim):
+    """All pairs or triples of NUMBERS, some of which are at kinks, poles and branch cuts, and twice the same."""
+    found = {}
+    for layout in SAMPLES[prim].double.layouts:
+        if all(isinstance(operand, Arg) and operand.dtype.kind in NUMBERS for operand in layout.operands):
+            found[tuple(operand.dtype for operand in layout.operands), repr(layout.params)] = layout
+    for layout in found.values():
+        tables = [NUMBERS[operand.dtype.kind] for operand in layout.operands]
+        columns = zip(*itertools.product(*tables), strict=True)
+        arrays = [np.array(column, o.dtype) for column, o in zip(columns, layout.operands, strict=True)]
+        tensors = [tg.from_numpy(array).requires_grad_(array.dtype.kind in "fc") for array in arrays]
+        call = Call(prim, tuple(arrays), layout.params)
+        check_second_order(lambda *xs, call=call: second_order(call, xs), tensors)
+
+
+def second_order(function, xs):
+    """The gradients of the gradients of the squared result of `function`: its values have a part in them."""
+    out = function(*xs)
+    loss = (out * out).real.sum() + (out * out).imag.sum() if out.dtype.is_complex else (out * out).sum()
+    xs = [x for x in xs if x.requires_grad]
+    first = tg.autograd.grad(loss, xs, create_graph=True)
+    parts = [g.real * (k + 1) + g.imag if g.dtype.is_complex else g * (k + 1) for k, g in enumerate(first)]
+    total = sum(part.sum() for part in parts)
+    if not total.requires_grad:
+        return first
+    return *first, *tg.autograd.grad(total, xs, materialize_grads=True)
+
+
+def check_second_order(function, tensors):
+    with np.errstate(all="ignore"):
+        wanted = [g.detach().numpy() for g in function(*tensors)]
+        program = lower(tg.record(function, *tensors))
+    with jax.enable_x64(True):
+        found = jax.tree.leaves(jax.jit(program)(*[t.detach().numpy() for t in tensors]))
+    for got, want in zip(found, wanted, strict=True):
+        known = np.isfinite(want)
+        np.testing.assert_allclose(np.asarray(got)[known], want[known], rtol=1e-11, atol=1e-11)
 
 
 def dtype_of(x):

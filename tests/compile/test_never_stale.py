@@ -840,9 +840,52 @@ def test_a_numpy_array_passed_or_captured_is_watched_or_refused():
         assert fast(tg.ones(1), array).item() == 2 * (turn % 2)
         array[0] = captured[1] = 77
     with pytest.raises(tg.UnsupportedError, match=r"pass a tensor"):
-        tg.jit(lambda a: tg.tensor(a) * 2)(array)
+        tg.jit(lambda a: tg.from_numpy(a) * 2)(array)
+    with pytest.raises(tg.UnsupportedError, match=r"pass a tensor"):
+        tg.jit(lambda a: tg.tensor(a * 2))(array)
     with pytest.raises(tg.UnsupportedError, match="NumPy array"):
         tg.jit(lambda a: a.sum())(np.zeros(300_000))
+
+
+def test_a_tensor_made_of_a_captured_array_has_what_is_in_it_now():
+    table = {"offsets": np.arange(2.0)}
+    fast = tg.jit(lambda x, a: x + tg.tensor(table["offsets"]) + tg.as_tensor(a, dtype=tg.float32))
+    for turn in range(4):
+        table["offsets"][0] = turn % 2
+        found = fast(tg.zeros(2), np.array([turn // 2, 5]))
+        assert found.tolist() == [turn % 2 + turn // 2, 6.0]
+
+
+def test_a_tensor_made_of_a_captured_array_is_a_copy():
+    array = np.zeros(2, np.float32)
+
+    def function(x):
+        made = tg.tensor(array)
+        made.add_(x)
+        return made
+
+    fast = tg.jit(function)
+    for _ in range(3):
+        assert fast(tg.ones(2)).tolist() == [1.0, 1.0]
+    assert array.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.float16, np.int64, np.complex64, np.bool_])
+def test_a_tensor_made_of_a_numpy_scalar_has_its_value_now(kind):
+    scalar = kind(1)
+    function = lambda x, s: x + tg.tensor(scalar) + tg.as_tensor(s)  # noqa: E731
+    fast = tg.jit(function)
+    for turn in (1, 0, 1, 3):
+        scalar = kind(turn)
+        wanted, found = function(tg.zeros(2), kind(turn)), fast(tg.zeros(2), kind(turn))
+        assert found.dtype == wanted.dtype
+        assert found.tolist() == wanted.tolist()
+
+
+def test_a_tensor_made_of_a_number_that_numpy_read_from_one_is_guarded():
+    fast = tg.jit(lambda x: x * tg.tensor(x.detach().numpy().sum()))
+    for value in (1.0, 2.0, 1.0, 3.0):
+        assert fast(tg.full((2,), value)).tolist() == [2 * value**2] * 2
 
 
 def test_an_array_that_numpy_gave_is_not_written_over_by_later_calls():

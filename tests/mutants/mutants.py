@@ -376,6 +376,7 @@ LOWERING = [
     *_of(
         "compile/rules/analytic.py",
         ("p.cos: lax.cos", "p.cos: lax.sin", "cos"),
+        ("p.sqrt: mirrored(lax.sqrt)", "p.sqrt: lax.sqrt", "rules"),
         ("p.log2: _logarithm(2.0)", "p.log2: _logarithm(10.0)", "log2"),
         ("lax.sub(lax.mul(da, b), lax.mul(db, a))", "lax.add(lax.mul(da, b), lax.mul(db, a))", "atan2"),
         (
@@ -401,7 +402,12 @@ LOWERING = [
             "lax.div(a, b)",
             "floor_divide",
         ),
-        ("lax.sub(da, lax.mul(lax.stop_gradient(quotient), db))", "da", "remainder"),
+        ("lax.sub(da, lax.mul(quotient, db))", "da", "remainder"),
+        (
+            "return _float_remainder(*primals), lax.sub(",
+            "return _quotient_and_rest(*primals)[1], lax.sub(",
+            "kinks",
+        ),
         ("lax.select(other_side, lax.add(rest, b), signed)", "signed", "remainder"),
         ("lax.mul(out, lax.log(lax.select(flat, like(a, 1), a)))", "lax.log(lax.select(flat, like(a, 1), a))", "pow"),
         ("lax.mul(b, _power(safe, lax.sub(b, like(b, 1))))", "_power(safe, lax.sub(b, like(b, 1)))", "pow"),
@@ -455,16 +461,7 @@ LOWERING = [
     ),
     *_of(
         "compile/rules/indexing.py",
-        (
-            "lax.scatter_add(zeros, _column(index), g, _positions(",
-            "lax.scatter(zeros, _column(index), g, _positions(",
-            "take_add",
-        ),
-        (
-            "lax.scatter_add(zeros, _column(index), g, dimensions",
-            "lax.scatter(zeros, _column(index), g, dimensions",
-            "scatter_add",
-        ),
+        ("lax.scatter_add(zeros, columns, g, dimensions", "lax.scatter(zeros, columns, g, dimensions", "take_add"),
         (
             "_scatter(tangents[0], tangents[1], index, axis, unique=True)",
             "_scatter(tangents[0], primals[1], index, axis, unique=True)",

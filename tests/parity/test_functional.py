@@ -70,6 +70,9 @@ F.nll_loss(t(2, 3), torch.tensor([0.0, 1.0])) ## class
 F.nll_loss(t(2, 3), torch.tensor([[0], [1]])) ## class
 F.nll_loss(t(), torch.tensor(0)) ## class
 F.nll_loss(t(2, 3), torch.tensor([0, 1]), weight=t(2)) ## class
+F.nll_loss(t(2, 3, dtype="int64"), torch.tensor([0, 1]))
+F.nll_loss(t(2, 3, dtype="complex64"), torch.tensor([0, 1]))
+F.nll_loss(t(2, 3, 4, dtype="bool"), torch.tensor([[0, 1, 2, 0]] * 2))
 F.nll_loss(t(2, 3), torch.tensor([0, 1]), reduction="other") ## says: other is not a valid value for reduction
 F.nll_loss(t(2, 3), torch.tensor([0, 1], dtype=torch.int32)) ## class
 F.nll_loss(t(0, 3), torch.tensor([], dtype=torch.int64))
