@@ -8,24 +8,23 @@ from __future__ import annotations
 
 import collections
 import functools
-import types
 from collections.abc import Iterable
 from typing import Any
 
+from ..environment.values import attributes_of, builtin_of
 from .growing import Watched
 
 __all__ = [
-    "attributes_of", "base_of_container", "instances_of", "members", "method", "pairs", "put", "refill", "remake",
-    "slots", "tuple_of",
+    "base_of_container", "instances_of", "members", "method", "pairs", "put", "refill", "remake", "tuple_of",
 ]  # fmt: skip
 
-_BASES = (collections.OrderedDict, dict, list, set, collections.deque)
-"""A subclass before its base."""
+_CHANGING = (collections.OrderedDict, dict, list, set, collections.deque)
 
 
 def base_of_container(value: Any) -> Any:
     """The built-in class that makes `value` a container with contents that can be replaced; None if it is none."""
-    return next((base for base in _BASES if issubclass(type(value), base)), None)
+    base = builtin_of(value)
+    return base if base in _CHANGING else None
 
 
 def method(value: Any, name: str) -> Any:
@@ -79,15 +78,6 @@ def tuple_of(kind: Any, parts: tuple[Any, ...]) -> Any:
     return tuple.__new__(kind, parts) if instances_of(kind, tuple) else kind(parts)
 
 
-def attributes_of(value: Any) -> Any:
-    """The dict of an object's own attributes; None if it has none, or is a class."""
-    try:
-        held = object.__getattribute__(value, "__dict__")  # which no code of the user's is asked for
-    except AttributeError:
-        return None
-    return held if isinstance(held, dict) else None
-
-
 @functools.cache
 def instances_of(kind: Any, builtin: Any) -> bool:
     """Whether `builtin.__new__` can make instances of `kind`: those that hold no more than C code knows of."""
@@ -96,15 +86,3 @@ def instances_of(kind: Any, builtin: Any) -> bool:
     except TypeError:
         return False
     return True
-
-
-@functools.cache
-def slots(kind: Any) -> dict[Any, str]:
-    """The descriptors of the slots of instances of a class, with their names: overridden ones, too."""
-    return {
-        part: name
-        for base in kind.__mro__
-        if "__slots__" in vars(base)
-        for name, part in vars(base).items()
-        if type(part) is types.MemberDescriptorType and part.__objclass__ is base
-    }

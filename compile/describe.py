@@ -18,11 +18,12 @@ import numpy as np
 
 from ..dtypes import dtype
 from ..environment import Reachable
+from ..environment.values import attributes_of
 from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
 from ..tape.number import Number, plain
 from ..tape.variable import Chain, Creation, View, order_of
 from ..tree import registered
-from .containers import attributes_of, base_of_container, members, method, pairs, refill, tuple_of
+from .containers import base_of_container, members, method, pairs, refill, tuple_of
 from .eager_run import retains_grad
 from .heap import MISSING, Change, filled_slots, refused, replace
 from .remaking import CONSTANT, maker, plain_part, taken_apart

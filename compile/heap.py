@@ -16,8 +16,10 @@ import numpy as np
 
 from ..code_objects import code_of, is_library_module
 from ..environment import Reachable, class_names
+from ..environment.objects import slot_descriptors
+from ..environment.values import attributes_of
 from ..tape import TensorBase
-from .containers import attributes_of, base_of_container, members, method, pairs, put, refill, slots
+from .containers import base_of_container, members, method, pairs, put, refill
 from .growing import Watched
 
 __all__ = [
@@ -92,7 +94,7 @@ def refused(change: Change, found: Reachable) -> str | None:
         return "the NumPy array" if kind == "array" else "the defaults of"
     if kind == "function" and before["__code__"] is not after["__code__"]:
         return "the code of"
-    if kind == "class" and (slots(before["__class__"]) or slots(after["__class__"])):
+    if kind == "class" and any(slot_descriptors(held["__class__"]) for held in (before, after)):
         return "the class, which has slots, of"
     if kind == "variables":
         known = _TOLD_OF_CLASSES.union(class_names(holder))
@@ -131,7 +133,7 @@ def holders(found: Reachable) -> Iterator[tuple[int, str]]:
             yield number, container
         if not isinstance(value, types.ModuleType) and attributes_of(value) is not None:
             yield number, "attributes"
-        if not isinstance(value, TensorBase) and slots(kind):
+        if not isinstance(value, TensorBase) and slot_descriptors(kind):
             yield number, "slots"
 
 
@@ -166,7 +168,7 @@ def filled_slots(value: Any) -> dict[Any, Any]:
     """What the slots of an object hold, by their descriptors; no entry for those that are empty."""
     found = {}
     kind: Any = type(value)
-    for descriptor in slots(kind):
+    for descriptor in slot_descriptors(kind):
         try:
             found[descriptor] = descriptor.__get__(value)
         except AttributeError:

@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from ..environment.objects import is_written_in_c
-from .containers import attributes_of, instances_of
+from ..environment.values import attributes_of
+from .containers import instances_of
 from .growing import Watched
 
 __all__ = ["CONSTANT", "maker", "plain_part", "taken_apart"]

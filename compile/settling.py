@@ -8,9 +8,10 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..environment.values import attributes_of
 from ..tape import TensorBase
 from ..tape.number import Number, plain
-from .containers import attributes_of, base_of_container, members, method, pairs, put, refill, remake
+from .containers import base_of_container, members, method, pairs, put, refill, remake
 from .growing import Watched
 from .heap import filled_slots
 from .remaking import taken_apart

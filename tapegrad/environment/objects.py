@@ -19,7 +19,7 @@ from .values import attributes
 
 __all__ = [
     "called", "class_", "class_names", "enum_", "given_names", "has_slots", "held_slots", "inherited", "is_users",
-    "is_written_in_c", "object_", "public_names", "registered_with", "slots_of",
+    "is_written_in_c", "object_", "public_names", "registered_with", "slot_descriptors", "slots_of",
 ]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -183,12 +183,24 @@ def slots_of(value: Any) -> tuple[str, ...]:
 
 def held_slots(value: Any) -> dict[str, Any]:
     """What the slots of an object hold, by name; no code of its class is run."""
+    kind: Any = type(value)
     found: dict[str, Any] = {}
-    for base in type(value).__mro__:
-        for name in _slots(base):
-            with contextlib.suppress(AttributeError, KeyError):  # an empty one
-                found.setdefault(name, vars(base)[name].__get__(value))
+    for descriptor, name in slot_descriptors(kind).items():
+        with contextlib.suppress(AttributeError):  # an empty one
+            found.setdefault(name, descriptor.__get__(value))
     return found
+
+
+@functools.cache
+def slot_descriptors(kind: Any) -> dict[Any, str]:
+    """The descriptors of the slots of instances of a class, with their names: overridden ones, too."""
+    return {
+        part: name
+        for base in kind.__mro__
+        if "__slots__" in vars(base)
+        for name, part in vars(base).items()
+        if type(part) is types.MemberDescriptorType and part.__objclass__ is base
+    }
 
 
 def is_users(value: Any) -> bool:
@@ -205,7 +217,7 @@ def called(value: Any) -> tuple[str, ...]:
 
 def has_slots(kind: Any) -> bool:
     """Whether objects of a class have slots, which may be empty."""
-    return any(_slots(base) for base in kind.__mro__)
+    return bool(slot_descriptors(kind))
 
 
 @functools.cache
@@ -215,16 +227,4 @@ def is_written_in_c(cls: Any) -> bool:
         isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType)
         for part in vars(cls).values()
         if getattr(part, "__objclass__", cls) is cls
-    )
-
-
-@functools.cache
-def _slots(cls: type) -> tuple[str, ...]:
-    names = cls.__dict__.get("__slots__", ())
-    listed = (names,) if isinstance(names, str) else tuple(names)
-    private = f"_{cls.__name__.lstrip('_')}"
-    return tuple(
-        private + name if name.startswith("__") and not name.endswith("__") else name
-        for name in listed
-        if name not in ("__dict__", "__weakref__")
     )

@@ -57,12 +57,12 @@ def attributes(value: Any, number: int, found: Reachable) -> None:
 
 
 def attributes_of(value: Any) -> dict[str, Any] | None:
-    """The `__dict__` of an object, None without one; no code of its class is run."""
+    """The `__dict__` of an object, None without one, as for a class; no code of the object's class is run."""
     try:
-        held: dict[str, Any] = object.__getattribute__(value, "__dict__")
+        held = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return None
-    return held
+    return held if isinstance(held, dict) else None
 
 
 def number(value: Any, number: int, found: Reachable) -> None:
@@ -116,11 +116,15 @@ def array_of(value: Any) -> tuple[Any, ...]:
 _CONTAINERS: tuple[Any, ...] = (
     list, tuple, collections.deque, collections.OrderedDict, dict, types.MappingProxyType, set, frozenset,
 )  # fmt: skip
+"""A subclass before its base."""
 
 
 def builtin_of(value: Any) -> Any:
-    """The container of Python's own that this is, or inherits from: its methods show what is there, no user's do."""
-    return next(kind for kind in _CONTAINERS if isinstance(value, kind))
+    """The container of Python's own that this is, or inherits from: its methods show what is there, no user's do.
+
+    None for what is no container.
+    """
+    return next((kind for kind in _CONTAINERS if issubclass(type(value), kind)), None)
 
 
 def sequence(value: Any, number: int, found: Reachable) -> None:
