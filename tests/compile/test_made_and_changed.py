@@ -413,12 +413,11 @@ def test_floats_in_tuples_of_other_classes_and_in_slots_that_are_overridden():
 
 def test_a_tuple_in_two_places_has_the_same_numbers_in_both():
     world = SimpleNamespace(p=None, q=None, holder=None)
-    fast = tg.jit(lambda x: (x * world.p.a, x * world.q.a, x * world.holder[0].a, world.p is world.q))
+    fast = tg.jit(lambda x: (x * world.p.a, x * world.q.a, x * world.holder[0].a))
     for value in (0.5, 1.5, 2.5):
         world.p = world.q = Plain(value)
         world.holder = (world.p,)
-        p, q, r, same = fast(tg.ones(1))
-        assert (p.item(), q.item(), r.item(), same) == (value, value, value, True)
+        assert [y.item() for y in fast(tg.ones(1))] == [value] * 3
     assert len(fast.specialisations) == 1
 
 
@@ -507,7 +506,7 @@ SLOTTED = Slotted()
 REFUSED = {
     "code": (changes_code, "the code of"),
     "slots": (changes_class, "the class, which has slots"),
-    "dunder": (lambda x: setattr(One, "__count__", 1) or x, "__count__ of"),
+    "dunder": (lambda x: setattr(One, "__match_args__", ("k",)) or x, "__match_args__ of"),
     "errors": (lambda x: np.seterr(divide="ignore") and x, "np.seterr"),
     "printing": (lambda x: np.set_printoptions(precision=2) or x, "print options"),
     "filters": (lambda x: warnings.simplefilter("ignore") or x, "filters of warnings"),
