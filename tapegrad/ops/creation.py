@@ -155,7 +155,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Device = None, requires_grad
     """
     check_device(device)
     if is_followed(data):
-        return full((), data, dtype=_or_default(dtype), requires_grad=requires_grad)
+        own = dtypes.float64 if dtype is None and isinstance(data, np.generic) else dtype
+        return full((), data, dtype=_or_default(own), requires_grad=requires_grad)
     return new_leaf(_from_data(data, None if dtype is None else dtypes.to_dtype(dtype)), requires_grad)
 
 

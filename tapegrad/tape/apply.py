@@ -113,10 +113,11 @@ def _explained(prim: Primitive, arrays: list[Any], error: ValueError) -> Excepti
 
 
 def _exact_literals(arrays: list[Any]) -> list[Any]:
-    """Literals as NumPy takes them: numbers as they are now; as arrays beside dtypes that are not NumPy's own
-    (bfloat16), where they would not be weak.
+    """Literals as NumPy takes them: numbers as they are now, NumPy's own made weak; as arrays beside dtypes that are
+    not NumPy's own (bfloat16), where they would not be weak.
     """
     arrays = [plain(a) for a in arrays]
+    arrays = [float(a) if type(a) is np.float64 else a for a in arrays]
     for array in arrays:
         if type(array) is _ndarray and not native(array.dtype):
             return [a if type(a) is _ndarray or type(a) is bool else np.asarray(a, array.dtype) for a in arrays]

@@ -882,6 +882,23 @@ def test_a_tensor_made_of_a_numpy_scalar_has_its_value_now(kind):
         assert found.tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize("dtype", [tg.float16, tg.float32, tg.float64])
+def test_a_tensor_filled_with_a_numpy_float_keeps_its_dtype(dtype):
+    number = np.float64(1)
+    fills = (
+        lambda x: tg.full((2,), number, dtype=dtype),
+        lambda x: tg.full_like(x, number),
+        lambda x: x.new_full((2,), number),
+        lambda x: x.clone().fill_(number),
+    )
+    for fill in fills:
+        fast = tg.jit(fill)
+        for value in (1.0, 2.0):
+            number = np.float64(value)
+            found = fast(tg.zeros(2, dtype=dtype))
+            assert (found.dtype, found.tolist()) == (dtype, [value] * 2)
+
+
 def test_a_tensor_made_of_a_number_that_numpy_read_from_one_is_guarded():
     fast = tg.jit(lambda x: x * tg.tensor(x.detach().numpy().sum()))
     for value in (1.0, 2.0, 1.0, 3.0):
