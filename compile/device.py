@@ -10,7 +10,7 @@ import numpy as np
 
 from ..storage import Storage
 from ..tape import TensorBase, keep_on_device, storage_of
-from ..tape.variable import fresh_on_device, order_of
+from ..tape.variable import fresh_on_device, is_on_device_only, order_of
 
 __all__ = ["alone", "from_device", "own_storage", "store", "value_of"]
 
@@ -60,7 +60,7 @@ def store(t: TensorBase, value: Any, count: int = 1) -> None:
     It counts as so many writes.
     """
     own_storage(t)
-    if alone(t):
+    if is_on_device_only(t) or alone(t):  # what shares memory with others has it on the host
         keep_on_device(t, value)
     else:
         storage_of(t)

@@ -67,8 +67,9 @@ _MACHINERY = frozenset({
     "__abstractmethods__", "__parameters__", "__orig_bases__", "__type_params__", "__static_attributes__",
     "__firstlineno__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dataclass_fields__",
     "__dataclass_params__", "__match_args__", "_abc_impl",
+    "__node_class__", "__signature_of_forward__",
 })  # fmt: skip
-"""What Python itself puts into classes, and nobody changes."""
+"""What Python itself puts into classes, and tapegrad into `Function`s, and nobody changes."""
 
 
 def _is_machinery(name: str, part: Any) -> bool:

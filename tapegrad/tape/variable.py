@@ -155,6 +155,11 @@ def keep_on_device(t: TensorBase, value: Any) -> None:
     t.__class__ = _on_device_class(type(t), order)  # type: ignore[arg-type]
 
 
+def is_on_device_only(t: TensorBase) -> bool:
+    """Whether the value of `t` has not been fetched."""
+    return type(t) in _on_host
+
+
 def order_of(array: np.ndarray[Any, Any]) -> tuple[int, ...] | None:
     """The axes of an array from the slowest to the fastest, if it lies in memory without gaps; None if in C's order."""
     if array.flags.c_contiguous:
