@@ -104,6 +104,10 @@ def signature_of(
         i for i, t in enumerate(tensors) if places and t._view is not None
     }:
         metas[i] = metas[i]._replace(place=_place_of(tensors[i]))
+    counters: dict[int, int] = {}
+    for i in [i for group in shared for i in group]:  # aliases by `.data` count their writes apart
+        number = counters.setdefault(id(tensors[i]._storage), len(counters))
+        metas[i] = metas[i]._replace(place=(*metas[i].place, number))
     key = (len(args), tuple(kwargs), tuple(found.key), tuple(metas), shared, state.now.inference, *modes())
     return Signature(found, tensors, metas, shared, key, names, tuple(kwargs))
 

@@ -7,6 +7,7 @@ a change.
 
 import abc
 import collections
+import contextlib
 import copy
 import functools
 import importlib
@@ -1403,6 +1404,24 @@ def test_the_value_of_a_gradient_that_somebody_holds_is_not_written_over():
     product.sum().backward()
     assert x.grad[:2].tolist() == [3.0, 3.0]
     assert w[0].item() == -9.0
+
+
+@pytest.mark.parametrize("first", ["detach", "data"])
+def test_an_alias_counts_writes_with_what_it_looks_at_or_apart(first):
+    def run(wrap):
+        world, w, seen = SimpleNamespace(p=tg.ones(2), q=None), leaf(1.0, 1.0), []
+        step = wrap(lambda: [world.q.mul_(2), world.p.sum()][1])
+        for kind in [first] * 3 + ["data", "detach", "data", "data"]:
+            world.q = world.p.data if kind == "data" else world.p.detach()
+            product = (w * world.p).sum()
+            step()
+            w.grad = None
+            with contextlib.suppress(tg.InPlaceError):
+                product.backward()
+            seen.append((world.p._version, world.q._version, w.grad is None, world.p.tolist()))
+        return seen
+
+    assert run(tg.jit) == run(lambda function: function)
 
 
 # Iterators
