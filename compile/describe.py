@@ -18,14 +18,15 @@ import numpy as np
 
 from ..dtypes import dtype
 from ..environment import Reachable
+from ..environment.objects import filled_slots
 from ..environment.values import attributes_of
 from ..tape import RemovableHandle, TensorBase, Var, alias, base_of, chain_of
+from ..tape.hooks import retains_grad
 from ..tape.number import Number, plain
 from ..tape.variable import Chain, Creation, View, order_of
 from ..tree import registered
 from .containers import base_of_container, members, method, pairs, refill, tuple_of
-from .eager_run import retains_grad
-from .heap import MISSING, Change, filled_slots, refused, replace
+from .heap import MISSING, Change, refused, replace
 from .remaking import CONSTANT, maker, plain_part, taken_apart
 from .runtime import counting_apart, unfollowed
 
@@ -199,9 +200,10 @@ class Describer:
     def _put(self, number: int, kind: str, name: Any, value: Any, label: Any) -> None:
         """The effect of putting `value` at `name` of a holder."""
         where = self.found.text(number)
-        label = (
-            "..." if isinstance(label, TensorBase) else getattr(label, "__name__", label) if kind == "slots" else label
-        )
+        if isinstance(label, TensorBase):
+            label = "..."
+        elif kind == "slots":
+            label = label.__name__
         where = {"items": f"{where}[{label!r}]", "globals": label, "cells": label}.get(kind, f"{where}.{label}")
         new = self.text.constant(MISSING) if value is MISSING else self.value(value, where)
         if kind in ("items", "attributes") and value is not MISSING:
@@ -340,9 +342,8 @@ class Describer:
         """What an object keeps in attributes and slots."""
         held = attributes_of(value)
         if held is not None and (self.run.number_of(held) is not None or id(held) in self._names):
-            self.text.build.append(
-                f"{made}.__dict__ = {self.value(held, f'{name}.__dict__')}"
-            )  # which others have, too
+            shared = self.value(held, f"{name}.__dict__")  # others have it, too
+            self.text.build.append(f"{made}.__dict__ = {shared}")
         elif held is not None:
             self._names[id(held)] = f"{made}.__dict__"
             self._keep.append(held)

@@ -11,6 +11,7 @@ import numpy as np
 from ..dtypes import set_default_dtype
 from ..errors import UnsupportedError
 from ..tape import Recorder, TensorBase, base_of, state
+from ..tape.hooks import retains_grad
 from .callers import called
 from .diverted import divert, undivert
 from .growing import Watched
@@ -20,9 +21,9 @@ from .output import Output
 from .settling import Settling
 from .signature import Signature, modes
 from .standing import Stands
-from .surroundings import Surroundings, drawn
+from .surroundings import Surroundings
 
-__all__ = ["Attributes", "EagerRun", "retains_grad"]
+__all__ = ["Attributes", "EagerRun"]
 
 
 class EagerRun:
@@ -133,7 +134,7 @@ class EagerRun:
             state.recorder = self.recorder
             divert(self.output)
             self.result = called(self.function, self.args, self.kwargs)
-            self._refuse_unseen(drawn() != self._surroundings.drawn)
+            self._refuse_unseen()
         except BaseException as error:
             self._settling().error(error)
             raise
@@ -158,9 +159,9 @@ class EagerRun:
         finally:
             state.recorder = None
 
-    def _refuse_unseen(self, drawn: bool) -> None:
+    def _refuse_unseen(self) -> None:
         """Raise what the function was refused, though it caught that and went another way; or if it drew numbers."""
-        if drawn:
+        if self._surroundings.generators.drawn():
             latent = self.signature.found.latent
             raise latent[0] if latent else self.recorder.unsupported("drawing from Python's or NumPy's generators")
         changed = self._surroundings.changed()
@@ -250,14 +251,6 @@ class EagerRun:
                 t._storage.version = version
         state.grad_enabled, default = self.modes
         set_default_dtype(default)
-
-
-def retains_grad(t: TensorBase) -> bool:
-    """Whether `t`, though no leaf, keeps its gradient."""
-    node = t._node
-    if node is None or node.extras is None or t._index not in node.extras.retained:
-        return False
-    return node.extras.retained[t._index]() is t
 
 
 class Attributes(NamedTuple):

@@ -7,23 +7,22 @@ call has to bring about too, and which is undone if the run fails.
 from __future__ import annotations
 
 import collections
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..code_objects import code_of, is_library_module
+from ..code_objects import code_of, is_of_library
 from ..environment import Reachable, class_names
-from ..environment.objects import slot_descriptors
+from ..environment.objects import KEPT_ON_CLASSES, OF_PYTHON, filled_slots, slot_descriptors
 from ..environment.values import attributes_of
 from ..tape import TensorBase
 from .containers import base_of_container, members, method, pairs, put, refill
 from .growing import Watched
 
 __all__ = [
-    "CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "filled_slots", "holders", "refused", "replace",
+    "CONTAINERS", "CONTENTS", "MISSING", "Change", "Snapshot", "holders", "refused", "replace",
     "rewrite", "same",
 ]  # fmt: skip
 
@@ -33,11 +32,6 @@ CONTAINERS = ("items", "list", "set", "array", "attributes", "slots", "class")
 _PLAIN = (bool, int, float, str, bytes)
 _OF_FUNCTION = ("__code__", "__name__", "__qualname__", "__doc__", "__module__")
 _OF_CLASS = ("__name__", "__qualname__", "__bases__")
-_OWN = frozenset({
-    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__",
-    "__node_class__", "_abc_impl", *_OF_CLASS,
-})  # fmt: skip
-"""What Python itself keeps among the variables of a class, or elsewhere; or `copy`, or tapegrad."""
 
 
 class Change(NamedTuple):
@@ -123,10 +117,10 @@ def holders(found: Reachable) -> Iterator[tuple[int, str]]:
         elif isinstance(value, types.ModuleType):
             yield number, "globals of a module"
         elif isinstance(value, type):
-            if not is_library_module(sys.modules.get(value.__module__)):
+            if not is_of_library(value):
                 yield number, "variables"
             continue
-        elif kind.__flags__ & _OF_PYTHON:
+        elif kind.__flags__ & OF_PYTHON:
             yield number, "class"
         container = _CONTAINER.get(base_of_container(value), "array" if isinstance(value, np.ndarray) else None)
         if container is not None:
@@ -137,7 +131,6 @@ def holders(found: Reachable) -> Iterator[tuple[int, str]]:
             yield number, "slots"
 
 
-_OF_PYTHON = 1 << 9  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
 _CONTAINER = {
     collections.OrderedDict: "items", dict: "items", list: "list", collections.deque: "list", set: "set",
 }  # fmt: skip
@@ -159,21 +152,13 @@ def _of_module(module: Any, found: Reachable, number: int) -> dict[str, Any]:
     return {name: module.__dict__.get(name, MISSING) for at, name in found.known if at == number}
 
 
+_APART = KEPT_ON_CLASSES.union(_OF_CLASS)
+"""What is among the variables of a class, or is looked at otherwise."""
+
+
 def _of_class(value: Any, *_: Any) -> dict[str, Any]:
     own = {name: getattr(value, name) for name in _OF_CLASS}
-    return own | {name: part for name, part in vars(value).items() if name not in _OWN}
-
-
-def filled_slots(value: Any) -> dict[Any, Any]:
-    """What the slots of an object hold, by their descriptors; no entry for those that are empty."""
-    found = {}
-    kind: Any = type(value)
-    for descriptor in slot_descriptors(kind):
-        try:
-            found[descriptor] = descriptor.__get__(value)
-        except AttributeError:
-            continue
-    return found
+    return own | {name: part for name, part in vars(value).items() if name not in _APART}
 
 
 CONTENTS: dict[str, Callable[[Any, Reachable, int], Any]] = {

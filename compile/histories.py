@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from ..engine import reachable
 from ..errors import GraphFreedError, InPlaceError, UnsupportedError
 from ..tape import Node, Tape, TensorBase, Var, edge_of
+from ..tape.hooks import retains_grad
 from ..tape.node import RefusingNode
 from ..tape.recorded_walks import runs_user_code
 from ..tape.saved import freed
-from .eager_run import retains_grad
 from .outlook import Reading, looked_at, readings_of
 from .plan import live_steps
 from .trial import Problem, Refusal, reached_by

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import types
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..environment import Check, Place, slots_of
 from ..environment.handlers import cached
-from ..environment.objects import called, given_names, public_names, registered_with
+from ..environment.objects import called, given_names, public_names, registered_with, slot_descriptors
 from ..environment.outside import process
-from ..environment.reachable import is_value
+from ..environment.reachable import is_value, slot_of
 from ..environment.values import array_of, builtin_of, number_of, plain_of, set_of
 from ..tape import RemovableHandle
 from ..tree import registered
@@ -135,12 +134,11 @@ class Paths(Writer):
 
     def _slot(self, number: int, name: str) -> str:
         """The expression for what a slot holds, whatever else its class has under that name."""
-        for base in type(self.found.objects[number]).__mro__:
-            if isinstance(base.__dict__.get(name), types.MemberDescriptorType):
-                if getattr(type(self.found.objects[number]), name) is base.__dict__[name]:
-                    break
-                return f"{self.constant(base.__dict__[name].__get__)}(v{number})"
-        return f"v{number}.{name}"
+        kind: Any = type(self.found.objects[number])
+        if slot_of(kind, name) is not None:
+            return f"v{number}.{name}"
+        descriptor = next(x for x, called in slot_descriptors(kind).items() if called == name)
+        return f"{self.constant(descriptor.__get__)}(v{number})"
 
     def _iterated(self, number: int, text: str) -> str:
         """The expression for what iterates over a container, by the method of Python's own."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..environment.objects import is_written_in_c
-from ..environment.values import attributes_of
+from ..environment.values import as_plain, attributes_of
 from .containers import instances_of
 from .growing import Watched
 
@@ -61,14 +61,7 @@ def plain_part(value: Any) -> Any:
     """The plain value of an instance of a subclass of a class that has such, if it can have attributes; else None."""
     if attributes_of(value) is None or isinstance(value, np.generic | enum.Enum):
         return None
-    base: Any = next((base for base in _AS_PLAIN if isinstance(value, base)), None)
-    return None if base is None else _AS_PLAIN[base](value)
-
-
-_AS_PLAIN: dict[Any, Callable[[Any], Any]] = {
-    str: str.__str__, bytes: lambda x: bytes.__getitem__(x, slice(None)), int: int.__int__, float: float.__float__,
-    complex: complex.__complex__, frozenset: lambda x: frozenset(frozenset.__iter__(x)),
-}  # fmt: skip
+    return as_plain(value)
 
 
 _SEEN_THROUGH = (

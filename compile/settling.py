@@ -8,12 +8,12 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from ..environment.objects import filled_slots
 from ..environment.values import attributes_of
 from ..tape import TensorBase
 from ..tape.number import Number, plain
 from .containers import base_of_container, members, method, pairs, put, refill, remake
 from .growing import Watched
-from .heap import filled_slots
 from .remaking import taken_apart
 
 __all__ = ["Settling"]

@@ -14,6 +14,7 @@ from ..environment import Place, Reachable, reach, reachable
 from ..errors import InPlaceError, UnsupportedError
 from ..random import default_generator
 from ..tape import TensorBase, base_of, history, state
+from ..tape.hooks import retains_grad
 
 __all__ = ["Meta", "Signature", "memory_of", "meta_of", "modes", "sharing", "signature_of"]
 
@@ -126,14 +127,13 @@ def meta_of(t: TensorBase) -> Meta:
         with contextlib.suppress(InPlaceError):  # a view that autograd cannot follow: using it raises
             history(t)
     kind = None if t._node is None else t._node.kind
-    retains = kind is not None and t.retains_grad  # type: ignore[attr-defined]
     if t._device is not None:
         shape, dtype = t._device.shape, t._device.dtype
         strides = None if t._order is None else _strides(shape, dtype.itemsize, t._order)
-        return Meta(shape, dtype, strides, t._requires_grad, kind, None, retains)
+        return Meta(shape, dtype, strides, t._requires_grad, kind, None, retains_grad(t))
     array = t._array
     strides = None if array.flags.c_contiguous else array.strides
-    return Meta(array.shape, array.dtype, strides, t._requires_grad, kind, None, retains)
+    return Meta(array.shape, array.dtype, strides, t._requires_grad, kind, None, retains_grad(t))
 
 
 def _strides(shape: tuple[int, ...], itemsize: int, order: tuple[int, ...]) -> tuple[int, ...]:

@@ -13,12 +13,13 @@ import jax
 import numpy as np
 
 from ..tape import Step, Tape, TensorBase, Var, base_of, wrap
+from ..tape.hooks import retains_grad
 from ..tape.number import READS, Guard, Numbers
 from ..testing import compiled
 from .data_checks import HostCheck, settle_checks
 from .describe import Describer, Description, Fresh
 from .device import own_storage
-from .eager_run import EagerRun, retains_grad
+from .eager_run import EagerRun
 from .heap import Change
 from .histories import Histories, histories_of
 from .packs import Packing

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["Surroundings", "drawn"]
+__all__ = ["Generators", "Surroundings"]
 
 
 class _Setting(NamedTuple):
@@ -21,12 +21,31 @@ class _Setting(NamedTuple):
     put: Callable[[Any], Any]
 
 
+class Generators:
+    """The states of the generators of Python and NumPy that users draw from, as they are when this is made."""
+
+    def __init__(self) -> None:
+        self._python = random.getstate()
+        self._numpy: Any = np.random.get_state()  # noqa: NPY002  (the global one)
+
+    def drawn(self) -> bool:
+        """Whether anyone has drawn from them since."""
+        numpy: Any = np.random.get_state()  # noqa: NPY002
+        same = numpy[1].tobytes() == self._numpy[1].tobytes() and numpy[2:] == self._numpy[2:]
+        return not same or random.getstate() != self._python
+
+    def restore(self) -> None:
+        """Put them back."""
+        if self.drawn():
+            random.setstate(self._python)
+            np.random.set_state(self._numpy)  # noqa: NPY002
+
+
 class Surroundings:
     """All that as it is when this is made."""
 
     def __init__(self) -> None:
-        self.drawn = drawn()
-        self._generators = random.getstate(), np.random.get_state()  # noqa: NPY002  (what users draw from)
+        self.generators = Generators()
         self._settings = [setting.get() for setting in _SETTINGS]
 
     def changed(self) -> str | None:
@@ -36,18 +55,10 @@ class Surroundings:
 
     def restore(self) -> None:
         """Put all back."""
-        if drawn() != self.drawn:
-            random.setstate(self._generators[0])
-            np.random.set_state(self._generators[1])  # noqa: NPY002
+        self.generators.restore()
         for setting, before in zip(_SETTINGS, self._settings, strict=True):
             if setting.get() != before:
                 setting.put(before)
-
-
-def drawn() -> tuple[Any, ...]:
-    """The states of the generators of Python and NumPy."""
-    numpy: Any = np.random.get_state()  # noqa: NPY002  (the global one is what users draw from)
-    return random.getstate(), numpy[1].tobytes(), numpy[2:]
 
 
 def _filters() -> tuple[Any, list[Any]]:

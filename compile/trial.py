@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import random
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from ..dtypes import set_default_dtype
 from ..environment import Reachable, reachable
@@ -16,7 +13,7 @@ from ..tape import Node, state
 from .diverted import diverted
 from .heap import Snapshot
 from .signature import modes
-from .surroundings import drawn
+from .surroundings import Generators
 
 if TYPE_CHECKING:
     from .eager_run import EagerRun
@@ -99,8 +96,7 @@ class _Before:
         self._hooks = len(recorder._hooks)
         self._guards = len(recorder.numbers.guards)
         self._output = run.output.count()
-        self._drawn = drawn()
-        self._random = random.getstate(), np.random.get_state()  # noqa: NPY002  (what users draw from)
+        self._generators = Generators()
         self._modes = modes()
         self._refused, recorder.refused = recorder.refused, None
         self._read = run.read_lists()
@@ -146,10 +142,9 @@ class _Before:
         return "it leaves grad mode or the default dtype changed"
 
     def _undo_random(self) -> str | None:
-        if drawn() == self._drawn:
+        if not self._generators.drawn():
             return None
-        random.setstate(self._random[0])
-        np.random.set_state(self._random[1])  # noqa: NPY002
+        self._generators.restore()
         return "it draws from Python's or NumPy's generators"
 
     def _undo_guards(self) -> str | None:

@@ -7,12 +7,13 @@ import dis
 import functools
 import importlib.util
 import os
+import sys
 import sysconfig
 import types
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["Code", "code_of", "is_library", "is_library_module"]
+__all__ = ["Code", "code_of", "is_library", "is_library_module", "is_of_library"]
 
 _LIBRARIES = tuple({os.path.realpath(sysconfig.get_path(name)) + os.sep for name in ("stdlib", "purelib", "platlib")})
 _INSTALLED = frozenset({"site-packages", "dist-packages"})  # of whichever environment: one may use another's
@@ -102,3 +103,8 @@ def is_library_module(module: types.ModuleType | None) -> bool:
             return any(is_library(path) for path in getattr(module, "__path__", ()))
         return True
     return is_library(filename)
+
+
+def is_of_library(cls: type) -> bool:
+    """Whether a class was made in a library's module."""
+    return is_library_module(sys.modules.get(cls.__module__))

@@ -27,7 +27,7 @@ from .tape import (
     state,
     storage_of,
 )
-from .tape.hooks import accumulated_hooks
+from .tape.hooks import accumulated_hooks, retains_grad
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -174,10 +174,8 @@ class TensorGradients(TensorBase):
     @property
     def retains_grad(self) -> bool:
         """Whether this tensor, though no leaf, keeps its gradient in `grad`."""
-        node = history(self)
-        if node is None or node.extras is None or self._index not in node.extras.retained:
-            return False
-        return node.extras.retained[self._index]() is self
+        history(self)
+        return retains_grad(self)
 
     def register_hook(self, hook: Callable[[Tensor], Tensor | None]) -> RemovableHandle:
         """Call `hook(grad)` whenever a gradient of this tensor is computed; it may return another one.

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..code_objects import Code, code_of, is_library_module
+from ..code_objects import Code, code_of, is_library_module, is_of_library
 from ..errors import UnsupportedError
 from ..tape.source import Source
 from .outside import WAYS, process
@@ -70,7 +70,7 @@ def _wrapped(value: types.FunctionType) -> Iterator[tuple[Any, str, Any]]:
             continue
         if isinstance(part, dict | types.MappingProxyType):  # functools.singledispatch keeps them so
             yield from ((p, "wrapped", None) for p in part.values() if isinstance(p, _FUNCTIONS))
-        elif isinstance(part, _FUNCTIONS) or not is_library_module(sys.modules.get(type(part).__module__)):
+        elif isinstance(part, _FUNCTIONS) or not is_of_library(type(part)):
             yield part, "cell", (i, value.__name__)
 
 

@@ -12,14 +12,15 @@ import weakref
 from collections.abc import Iterator
 from typing import Any
 
-from ..code_objects import code_of, is_library_module
+from ..code_objects import code_of, is_of_library
 from ..errors import UnsupportedError
 from .reachable import CHANGING_MODULES, PLAIN, Place, Reachable, changing
 from .values import attributes
 
 __all__ = [
-    "called", "class_", "class_names", "enum_", "given_names", "has_slots", "held_slots", "inherited", "is_users",
-    "is_written_in_c", "object_", "public_names", "registered_with", "slot_descriptors", "slots_of",
+    "KEPT_ON_CLASSES", "OF_PYTHON", "called", "class_", "class_names", "enum_", "filled_slots", "given_names",
+    "has_slots", "held_slots", "inherited", "is_users", "is_written_in_c", "object_", "public_names",
+    "registered_with", "slot_descriptors", "slots_of",
 ]  # fmt: skip
 
 _CONSTRUCTORS = frozenset({"__init__", "__new__", "__post_init__"})
@@ -31,9 +32,8 @@ def class_(value: Any, number: int, found: Reachable) -> None:
     found.rigid = found.rigid or value is type
     if isinstance(value, abc.ABCMeta):
         found.note("registered", number, registered_with(value))
-    module = sys.modules.get(value.__module__)
-    if is_library_module(module):
-        if module in CHANGING_MODULES:
+    if is_of_library(value):
+        if sys.modules.get(value.__module__) in CHANGING_MODULES:
             raise changing(found.text(number))
         return
     if type(value) is not type:
@@ -41,7 +41,7 @@ def class_(value: Any, number: int, found: Reachable) -> None:
     found.same(Place(number, "attribute", "__mro__"), value.__mro__)
     for base in value.__mro__:
         if base is not value:
-            if not is_library_module(sys.modules.get(base.__module__)):
+            if not is_of_library(base):
                 found.look(base, Place(number, "base", (value.__mro__.index(base), base.__name__)))
             continue
         names = class_names(value)
@@ -62,14 +62,17 @@ def _visit_leniently(value: Any, place: Place, found: Reachable) -> None:
         found.latent.append(error.with_traceback(None))
 
 
-_MACHINERY = frozenset({
-    "__module__", "__dict__", "__weakref__", "__doc__", "__qualname__", "__annotations__", "__slots__",
-    "__abstractmethods__", "__parameters__", "__orig_bases__", "__type_params__", "__static_attributes__",
-    "__firstlineno__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__dataclass_fields__",
-    "__dataclass_params__", "__match_args__", "_abc_impl",
+KEPT_ON_CLASSES = frozenset({
+    "__dict__", "__weakref__", "__annotations__", "__annotate__", "__abstractmethods__", "__slotnames__", "_abc_impl",
     "__node_class__", "__signature_of_forward__",
 })  # fmt: skip
-"""What Python itself puts into classes, and tapegrad into `Function`s, and nobody changes."""
+"""What Python itself keeps among the variables of a class, also when it is used; or `copy`, or tapegrad."""
+_MACHINERY = KEPT_ON_CLASSES | {
+    "__module__", "__doc__", "__qualname__", "__slots__", "__parameters__", "__orig_bases__", "__type_params__",
+    "__static_attributes__", "__firstlineno__", "__annotate_func__", "__annotations_cache__", "__dataclass_fields__",
+    "__dataclass_params__", "__match_args__",
+}  # fmt: skip
+"""That, and what Python puts there when the class is made, and nobody changes."""
 
 
 def _is_machinery(name: str, part: Any) -> bool:
@@ -108,10 +111,10 @@ def registered_with(cls: type) -> frozenset[Any]:
 
 def _registered(cls: type) -> Iterator[Any]:
     """Weak references to them."""
-    is_library = is_library_module(sys.modules.get(cls.__module__))
+    is_library = is_of_library(cls)
     for reference in vars(abc)["_get_dump"](cls)[0]:
         part = reference()
-        if part is not None and not (is_library and is_library_module(sys.modules.get(part.__module__))):
+        if part is not None and not (is_library and is_of_library(part)):
             yield reference
         if isinstance(part, abc.ABCMeta):
             yield from _registered(part)
@@ -183,12 +186,22 @@ def slots_of(value: Any) -> tuple[str, ...]:
 
 
 def held_slots(value: Any) -> dict[str, Any]:
-    """What the slots of an object hold, by name; no code of its class is run."""
+    """What the slots of an object hold, by name: of those of one name, the first."""
     kind: Any = type(value)
+    names = slot_descriptors(kind)
     found: dict[str, Any] = {}
-    for descriptor, name in slot_descriptors(kind).items():
+    for descriptor, part in filled_slots(value).items():
+        found.setdefault(names[descriptor], part)
+    return found
+
+
+def filled_slots(value: Any) -> dict[Any, Any]:
+    """What the slots of an object hold, by their descriptors; no entry for empty ones. No code of its class is run."""
+    kind: Any = type(value)
+    found = {}
+    for descriptor in slot_descriptors(kind):
         with contextlib.suppress(AttributeError):  # an empty one
-            found.setdefault(name, descriptor.__get__(value))
+            found[descriptor] = descriptor.__get__(value)
     return found
 
 
@@ -208,7 +221,7 @@ def is_users(value: Any) -> bool:
     """Whether this is a function or a class of the user's."""
     if isinstance(value, types.FunctionType):
         return not code_of(value.__code__).library
-    return isinstance(value, type) and not is_library_module(sys.modules.get(value.__module__))
+    return isinstance(value, type) and not is_of_library(value)
 
 
 def called(value: Any) -> tuple[str, ...]:
@@ -221,10 +234,14 @@ def has_slots(kind: Any) -> bool:
     return bool(slot_descriptors(kind))
 
 
+OF_PYTHON = 1 << 9
+"""Py_TPFLAGS_HEAPTYPE, among the flags of all classes written in Python."""
+
+
 @functools.cache
 def is_written_in_c(cls: Any) -> bool:
     """Whether instances of a class may hold what is in no attribute."""
-    return not cls.__flags__ & (1 << 9) or any(  # Py_TPFLAGS_HEAPTYPE, which all classes written in Python have
+    return not cls.__flags__ & OF_PYTHON or any(
         isinstance(part, types.MethodDescriptorType | types.WrapperDescriptorType)
         for part in vars(cls).values()
         if getattr(part, "__objclass__", cls) is cls

@@ -170,7 +170,7 @@ class Reachable:
 
 def is_value(x: Any) -> bool:
     """Whether this is a tuple: floats in it may be followed, in each place anew. One with attributes is an object."""
-    return isinstance(x, tuple) and not hasattr(x, "__dict__")
+    return isinstance(x, tuple) and not type(x).__dictoffset__
 
 
 Handler = Callable[[Any, int, Reachable], None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import types
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from ..tape import TensorBase
 from .reachable import PLAIN, Place, Reachable, replaceable
 
 __all__ = [
-    "array", "array_of", "attributes", "attributes_of", "builtin_of", "by_text", "hook_handle", "hooks_of", "logger",
-    "mapping", "namespace", "number", "number_of", "plain_", "plain_of", "sequence", "set_", "set_of", "static",
-    "tensor",
+    "array", "array_of", "as_plain", "attributes", "attributes_of", "builtin_of", "by_text", "hook_handle", "hooks_of",
+    "logger", "mapping", "namespace", "number", "number_of", "plain_", "plain_of", "sequence", "set_", "set_of",
+    "static", "tensor",
 ]  # fmt: skip
 
 _MOST_BYTES = 1 << 16
@@ -82,9 +83,19 @@ def plain_(value: Any, number: int, found: Reachable) -> None:
 
 def plain_of(value: Any) -> tuple[Any, Any]:
     """What tells it from all others, whatever its class says of equality."""
-    if isinstance(value, int):
-        return type(value), int.__index__(value)
-    return type(value), (str if isinstance(value, str) else bytes).__getitem__(value, slice(None))
+    return type(value), as_plain(value)
+
+
+def as_plain(value: Any) -> Any:
+    """The plain value that an instance of a subclass of a class of such has; None for anything else."""
+    base: Any = next((base for base in _AS_PLAIN if isinstance(value, base)), None)
+    return None if base is None else _AS_PLAIN[base](value)
+
+
+_AS_PLAIN: dict[Any, Callable[[Any], Any]] = {
+    str: str.__str__, bytes: lambda x: bytes.__getitem__(x, slice(None)), int: int.__int__, float: float.__float__,
+    complex: complex.__complex__, frozenset: lambda x: frozenset(frozenset.__iter__(x)),
+}  # fmt: skip
 
 
 def static(value: Any, number: int, found: Reachable) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Extras", "HookTable", "RemovableHandle", "accumulated_hooks", "extras_of", "hooked_leaves", "leaves_with_extras",
-    "move_retained", "register",
+    "move_retained", "register", "retains_grad",
 ]  # fmt: skip
 
 Hook = Callable[..., Any]
@@ -112,6 +112,14 @@ def extras_of(node: Node) -> Extras:
         node.extras = Extras()
         leaves_with_extras[0] += node.leaf is not None
     return node.extras
+
+
+def retains_grad(t: TensorBase) -> bool:
+    """Whether `t`, though no leaf, keeps its gradient; a view has its history by now."""
+    node = t._node
+    if node is None or node.extras is None or t._index not in node.extras.retained:
+        return False
+    return node.extras.retained[t._index]() is t
 
 
 leaves_with_extras = [0]

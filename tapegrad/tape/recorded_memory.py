@@ -252,7 +252,7 @@ class RecordedMemory(Watcher):
         return [i for i in sorted(self.assigned) if not _look_alike(self.home(i), self.captures[i])]
 
     def leave(self, t: TensorBase) -> None:
-        """`t` is about to look at other memory: views of it go on looking at what it was, which is returned."""
+        """`t` is about to look at other memory: views of it go on looking at what it was, known by a stand-in."""
         old, entry, memory = self.read(t), self._entries[id(t)], self.memory_of(t)
         stand = wrap(t._array)
         stand._storage, stand._view = t._storage, t._view

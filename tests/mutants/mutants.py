@@ -619,8 +619,8 @@ JIT = [
         ("t._storage.version = version", "pass", "stale"),
         ("            before.restore(t)\n", "            pass\n", "stale"),
         ("state.grad_enabled, default = self.modes", "_, default = self.modes", "stale effects"),
-        ("self._refuse_unseen(drawn() != self._surroundings.drawn)", "pass", "jit"),
-        ("        if drawn:\n", "        if False:\n", "stale"),
+        ("            self._refuse_unseen()\n", "            pass\n", "jit"),
+        ("        if self._surroundings.generators.drawn():\n", "        if False:\n", "stale"),
         ("        self._surroundings.restore()\n", "", "made"),
         ("        if changed is not None:\n", "        if False:\n", "made"),
         ("            self._settling().error(error)\n", "", "made"),
@@ -649,7 +649,7 @@ JIT = [
     ),
     *_of(
         "compile/surroundings.py",
-        ("            random.setstate(self._generators[0])\n", "            pass\n", "made jit"),
+        ("            random.setstate(self._python)\n", "            pass\n", "made jit"),
     ),
     *_of(
         "compile/heap.py",
