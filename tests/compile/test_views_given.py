@@ -159,3 +159,11 @@ def test_views_made_without_grad_are_what_they_are_eagerly(function, given, outs
                     v.add_(1)
                 seen[-1] += [v.tolist(), w.tolist(), w._version]
     assert seen[0] == seen[1]
+
+
+def test_a_view_that_autograd_cannot_follow_may_be_passed_if_it_is_not_used():
+    base = tg.ones(2, 3, requires_grad=True) * 1
+    part = base.unbind(0)[0]
+    base.mul_(2)  # after which using the part raises
+    fast = tg.jit(lambda x: x.shape[0] * 1.0)
+    assert [fast(part) for _ in range(3)] == [3.0] * 3
